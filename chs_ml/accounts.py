@@ -1,0 +1,22 @@
+"""Rows of one account belong together: in folds, in standard errors, in bootstrap draws."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def account_numbers(accounts: Any, n: int) -> NDArray[np.intp]:
+    """Number the accounts of n rows from 0, in sorted order; each row its own where there are none."""
+    if accounts is None:
+        return np.arange(n)
+    return np.unique(np.asarray(accounts), return_inverse=True)[1]
+
+
+def mean_difference(difference: Array, accounts: NDArray[np.intp]) -> tuple[float, float]:
+    """Mean of a row-wise difference of shape (n,), and its account-clustered standard error."""
+    mean = float(difference.mean())
+    by_account = np.bincount(accounts, difference - mean)
+    return mean, float(np.sqrt(np.sum(by_account**2)) / len(difference))

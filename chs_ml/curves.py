@@ -1,0 +1,88 @@
+"""Health curves: what a metric's value is worth, from 0 (worst) to 100 points (healthiest)."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chs_ml.errors import ScorecardError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearCurve:
+    """Piecewise-linear points of a number, flat outside its knots.
+
+    Parameters
+    ----------
+    x : tuple of float
+        Knots, strictly increasing, in the metric's unit.
+    points : tuple of float
+        Health points at the knots.
+    missing : float, optional
+        Points of a missing value; None where a missing value has no points of its own.
+    """
+
+    x: tuple[float, ...]
+    points: tuple[float, ...]
+    missing: float | None = None
+
+    def __post_init__(self) -> None:
+        rising = all(a < b for a, b in zip(self.x, self.x[1:], strict=False))
+        finite = bool(np.all(np.isfinite([*self.x, *self.points])))
+        if not (len(self.x) == len(self.points) >= 1 and rising and finite):
+            raise ScorecardError(
+                "A curve must be pairs of value and points with values that rise strictly and no infinities; "
+                f"got values {list(self.x)} and points {list(self.points)}."
+            )
+
+    def evaluate(self, values: Array) -> Array:
+        """Points of values of shape (n,); NaN where missing has none."""
+        points = np.interp(values, self.x, self.points)
+        absent = np.nan if self.missing is None else self.missing
+        return np.where(np.isnan(values), absent, points)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoryCurve:
+    """Points per category.
+
+    Parameters
+    ----------
+    points : dict of str to float
+        Health points per category.
+    other : float, optional
+        Points of a category that is not named; None: treated as missing.
+    missing : float, optional
+        Points of a missing value; None where a missing value has no points of its own.
+    """
+
+    points: dict[str, float]
+    other: float | None = None
+    missing: float | None = None
+    _table: Array = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.points or not np.all(np.isfinite(list(self.points.values()))):
+            raise ScorecardError(
+                f"A category curve must name at least one category, with finite points; got {self.points}."
+            )
+        absent = np.nan if self.missing is None else self.missing
+        other = absent if self.other is None else self.other
+        ordered = [self.points[label] for label in self.categories]
+        object.__setattr__(self, "_table", np.array([*ordered, other, absent]))
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The named categories, sorted; their position is their code."""
+        return tuple(sorted(self.points))
+
+    def evaluate(self, values: Array) -> Array:
+        """Points of category codes of shape (n,); NaN where missing has none."""
+        missing = np.isnan(values)
+        codes = np.where(missing, len(self.points) + 1, values).astype(np.intp)
+        return self._table[codes]
+
+
+Curve = LinearCurve | CategoryCurve

@@ -1,0 +1,59 @@
+"""What the checks at the door have to say."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from chs_ml.errors import TableError
+
+Severity = Literal["warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found in a table.
+
+    Attributes
+    ----------
+    code : str
+        Short and stable, such as "suspected-leak".
+    severity : {"warning", "error"}
+        An error stops training; a warning goes into the report.
+    subject : str
+        The column; empty where it is the table.
+    message : str
+        What was found and what to do.
+    count : int
+        How many rows or columns it concerns.
+    """
+
+    code: str
+    severity: Severity
+    subject: str
+    message: str
+    count: int = 0
+
+
+def warning(code: str, subject: str, message: str, *, count: int = 0) -> Finding:
+    """Make a finding that goes into the report."""
+    return Finding(code, "warning", subject, message, count)
+
+
+def error(code: str, subject: str, message: str, *, count: int = 0) -> Finding:
+    """Make a finding that stops training."""
+    return Finding(code, "error", subject, message, count)
+
+
+def raise_errors(findings: Iterable[Finding]) -> None:
+    """Raise a TableError that joins all findings that are errors.
+
+    Raises
+    ------
+    TableError
+        Where there is one.
+    """
+    messages = [finding.message for finding in findings if finding.severity == "error"]
+    if len(messages) == 1:
+        raise TableError(messages[0])
+    if messages:
+        raise TableError("\n- ".join([f"The table cannot be used, for {len(messages)} reasons:", *messages]))

@@ -1,0 +1,221 @@
+"""The health model: from a table of metrics to churn probability, health score and tier."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chs_ml.boosted_trees import TreeEnsemble
+from chs_ml.errors import TableError, first_few
+from chs_ml.inputs import Encoded, InputSchema, encode_row
+from chs_ml.scale import HealthScale, churn_probability, published_score
+from chs_ml.scorecard import Scorecard
+from chs_ml.scores import Publication, publish
+from chs_ml.tiers import Tiers
+from chs_ml.validation import ValidationReport
+
+Array = NDArray[np.float64]
+
+BLOCK_ROWS = 1 << 16
+COVERAGE_DECIMALS = 9
+
+
+@dataclass(frozen=True)
+class Blend:
+    """``margin = intercept + points * (-S) + trees * tree margin``, in log-odds of churn.
+
+    Attributes
+    ----------
+    intercept : float
+        a.
+    points : float
+        u >= 0: log-odds that one point of the scorecard (0-100) takes off.
+    trees : float
+        v >= 0.
+    """
+
+    intercept: float
+    points: float
+    trees: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarriedColumns:
+    """Columns of a table that are no metrics, by the part they play.
+
+    Attributes
+    ----------
+    account, snapshot_date, value, segment : str, optional
+        Column names.
+    keep : tuple of str
+        Columns carried to the output untouched.
+    """
+
+    account: str | None = None
+    snapshot_date: str | None = None
+    value: str | None = None
+    segment: str | None = None
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MarginParts:
+    """A margin taken apart.
+
+    Attributes
+    ----------
+    margin : ndarray of shape (n,)
+        Log-odds of churn.
+    expected : float
+        The margin that contributions are counted from.
+    contributions : ndarray of shape (n, k)
+        Log-odds per metric; with `expected` they sum to the margin.
+    """
+
+    margin: Array
+    expected: float
+    contributions: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HealthModel:
+    """A trained model of customer health. Make one with `train` or `load_model`.
+
+    Attributes
+    ----------
+    card : Scorecard
+        The formula; its schema is what the model takes.
+    trees : TreeEnsemble, optional
+        Boosted trees; None where the model is the formula alone.
+    blend : Blend
+        How card and trees make one margin.
+    scale : HealthScale
+        How risk becomes health.
+    tiers : Tiers
+        Where tiers begin.
+    baseline : tuple of k float
+        Mean weighted points per metric over the training rows: contributions are counted from there.
+    coverage_floor : float
+        Share of known metrics below which a score is withheld.
+    carried : CarriedColumns
+        Columns that are no metrics.
+    facts : mapping
+        What is known of the training: plain values only.
+    report : ValidationReport, optional
+        How the model did on rows it had not seen.
+    """
+
+    card: Scorecard
+    blend: Blend
+    scale: HealthScale
+    tiers: Tiers
+    baseline: tuple[float, ...]
+    trees: TreeEnsemble | None = None
+    coverage_floor: float = 0.0
+    carried: CarriedColumns = field(default_factory=CarriedColumns)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    report: ValidationReport | None = None
+
+    @cached_property
+    def schema(self) -> InputSchema:
+        """The metrics that the model takes."""
+        return self.card.schema
+
+    @overload
+    def score(self, data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> pd.DataFrame: ...
+    @overload
+    def score(self, data: Mapping[str, Any]) -> dict[str, Any]: ...
+    def score(
+        self, data: pd.DataFrame | Sequence[Mapping[str, Any]] | Mapping[str, Any]
+    ) -> pd.DataFrame | dict[str, Any]:
+        """Score accounts.
+
+        Parameters
+        ----------
+        data : DataFrame, mapping, or sequence of mappings
+            A table with a column per metric (any order, others ignored), or one account as a mapping from
+            metric name to value.
+
+        Returns
+        -------
+        DataFrame, or dict for a mapping
+            One row per input row, same order and index: ``account_id`` and ``snapshot_date`` where the table
+            has them, ``churn_probability`` in (0, 1), ``health_score`` 0-100 (larger = healthier), ``tier``,
+            ``coverage`` (share of metrics known), ``status`` (ok; degraded: a metric that training always
+            had is missing, or a category is new; withheld: below the coverage floor; invalid: a value is
+            infinite or unreadable), ``status_detail``, and the kept columns. Withheld and invalid rows have
+            no score and no tier.
+
+        Raises
+        ------
+        TableError
+            Where a required column is missing.
+        """
+        if isinstance(data, Mapping):
+            date = data.get(self.carried.snapshot_date) if self.carried.snapshot_date else None
+            return self._published(encode_row(self.schema, data, snapshot=date)).first()
+        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data))
+        scores = self._published(self.encode(frame)).to_frame(frame.index)
+        return self._with_carried(scores, frame)
+
+    def encode(self, frame: pd.DataFrame) -> Encoded:
+        """Read a table of metrics through the model's schema."""
+        date = self.carried.snapshot_date
+        snapshot = frame[date] if date is not None and date in frame.columns else None
+        return self.schema.encode(frame, snapshot=snapshot)
+
+    def margin(self, values: Array) -> Array:
+        """Calibrated log-odds of churn of encoded rows of shape (n, k)."""
+        margin = np.empty(len(values))
+        for start in range(0, len(values), BLOCK_ROWS):
+            block = values[start : start + BLOCK_ROWS]
+            part = self.blend.intercept - self.blend.points * self.card.raw_score(block)
+            if self.trees is not None:
+                part += self.blend.trees * self.trees.margin(block)
+            margin[start : start + BLOCK_ROWS] = part
+        return margin
+
+    def margin_parts(self, values: Array) -> MarginParts:
+        """Take the margin of encoded rows of shape (n, k) apart, metric by metric."""
+        weighted, _ = self.card.weighted_points(values)
+        baseline = np.asarray(self.baseline)
+        parts = -self.blend.points * (weighted - baseline)
+        expected = self.blend.intercept - self.blend.points * float(sum(self.baseline))
+        if self.trees is not None:
+            shap_values, tree_mean = self.trees.contributions(values)
+            parts += self.blend.trees * shap_values
+            expected += self.blend.trees * tree_mean
+        return MarginParts(self.margin(values), expected, parts)
+
+    def _published(self, encoded: Encoded) -> Publication:
+        margin = self.margin(encoded.values)
+        numbers = {
+            "churn_probability": churn_probability(margin),
+            "health_score": published_score(self.scale.score(margin)),
+        }
+        known = np.zeros(len(margin))
+        for column in encoded.values.T:
+            known += ~np.isnan(column)
+        coverage = np.round(known / len(self.schema.columns), COVERAGE_DECIMALS)
+        return publish(
+            numbers, encoded, self.schema, tiers=self.tiers, coverage=coverage, floor=self.coverage_floor
+        )
+
+    def _with_carried(self, scores: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+        carried = self.carried
+        lacking = [name for name in carried.keep if name not in frame.columns]
+        if lacking:
+            raise TableError(
+                f"The columns that the recipe keeps must be in the table; missing: {first_few(lacking)}."
+            )
+        keys = {"account_id": carried.account, "snapshot_date": carried.snapshot_date}
+        parts: dict[str, Any] = {
+            name: frame[column] for name, column in keys.items() if column is not None and column in frame.columns
+        }
+        parts |= {str(name): scores[name] for name in scores.columns}
+        parts |= {name: frame[name] for name in carried.keep if name not in parts}
+        return pd.DataFrame(parts, index=frame.index)

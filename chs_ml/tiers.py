@@ -1,0 +1,60 @@
+"""Tiers of health: Healthy, At-Risk, Critical, with bounds that are inclusive below."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chs_ml.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Tiers:
+    """Named tiers, healthiest first, each with its lower bound on the health score.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Healthiest first.
+    lower_bounds : tuple of float
+        Health score from which a tier holds (inclusive), strictly decreasing, the last one 0.
+    """
+
+    names: tuple[str, ...] = ("Healthy", "At-Risk", "Critical")
+    lower_bounds: tuple[float, ...] = (75.0, 50.0, 0.0)
+
+    def __post_init__(self) -> None:
+        bounds = self.lower_bounds
+        falling = all(upper > lower for upper, lower in zip(bounds, bounds[1:], strict=False))
+        distinct = len(set(self.names)) == len(self.names) == len(bounds) >= 2
+        if not (distinct and falling and bounds[-1] == 0.0 and bounds[0] < 100.0):
+            raise RecipeError(
+                "Tiers must be at least two distinct names, healthiest first, with lower bounds that fall "
+                f"from below 100 to exactly 0; got {dict(zip(self.names, bounds, strict=False))}."
+            )
+
+    @classmethod
+    def from_bounds(cls, bounds: Mapping[str, float]) -> "Tiers":
+        """Make tiers from ``{name: lower bound}`` in any order."""
+        ordered = sorted(bounds.items(), key=lambda item: -item[1])
+        return cls(tuple(name for name, _ in ordered), tuple(float(bound) for _, bound in ordered))
+
+    def assign(self, score: NDArray[np.float64]) -> pd.Categorical:
+        """Cut scores into tiers.
+
+        Parameters
+        ----------
+        score : ndarray of shape (n,)
+            Published health scores, 0-100; NaN (withheld or invalid) has no tier.
+
+        Returns
+        -------
+        Categorical of length n
+            Ordered, healthiest first; missing where the score is.
+        """
+        ascending = np.asarray(self.lower_bounds[::-1])
+        codes = len(ascending) - np.searchsorted(ascending, score, side="right")
+        codes = np.where(np.isnan(score), -1, np.clip(codes, 0, len(ascending) - 1))
+        return pd.Categorical.from_codes(codes, categories=list(self.names), ordered=True)

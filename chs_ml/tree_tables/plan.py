@@ -1,0 +1,103 @@
+"""What tables a model needs, and their memory, before any is built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chs_ml.tree_tables.atoms import atom_values, cut_points
+from chs_ml.tree_tables.errors import TablesTooLargeError, TreeTablesError, UnsupportedModelError
+from chs_ml.tree_tables.grouping import Group, group_leaves
+from chs_ml.tree_tables.model_text import Split, TreeModel
+
+_FLOAT_BYTES = 8
+_SMALLEST_NODES = 6
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """The tables that a set of boosters needs.
+
+    Parameters
+    ----------
+    feature_names : columns of X, in order.
+    cuts : per used feature, the right ends of its atoms.
+    groups : every group of every tree, in the order of evaluation.
+    weights : per group, the factor of its leaf values (1, or one over the trees of a random forest).
+    n_models : boosters whose margins are averaged.
+    """
+
+    feature_names: tuple[str, ...]
+    cuts: dict[int, NDArray[np.float64]]
+    groups: tuple[Group, ...]
+    weights: tuple[float, ...]
+    n_models: int
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Memory of the tables, in bytes (the indexes beside them add a few per cent)."""
+        return sum(_FLOAT_BYTES * group.n_patterns * (1 + len(group.digits)) for group in self.groups)
+
+
+def plan_within(models: Sequence[TreeModel], *, max_nodes: int, max_bytes: float) -> TablePlan:
+    """Plan tables inside a memory bound, with smaller groups when large ones take too much.
+
+    Raises
+    ------
+    TablesTooLargeError : when even small groups exceed `max_bytes`.
+    """
+    plan = plan_tables(models, max_nodes=max_nodes)
+    needed = plan.nbytes
+    while plan.nbytes > max_bytes and max_nodes > _SMALLEST_NODES:
+        max_nodes -= 1
+        try:
+            plan = plan_tables(models, max_nodes=max_nodes)
+        except TreeTablesError:  # a leaf that only a large table can hold
+            break
+    if plan.nbytes > max_bytes:
+        raise TablesTooLargeError(
+            f"the tables would take {needed / 1e6:,.0f} MB ({plan.nbytes / 1e6:,.0f} MB with smaller groups), more than the "
+            f"{max_bytes / 1e6:,.0f} MB allowed by max_bytes; train smaller or fewer trees, or raise the bound"
+        )
+    return plan
+
+
+def plan_tables(models: Sequence[TreeModel], *, max_nodes: int) -> TablePlan:
+    """Group the leaves of all trees; the costly part of building, but small in memory.
+
+    Raises
+    ------
+    UnsupportedModelError : when there is no model, or the models differ in their features.
+    UngroupableTreeError : when a leaf depends on more distinct features than a table can hold.
+    """
+    _check_alike(models)
+    cuts = {feature: cut_points(splits) for feature, splits in sorted(_splits_by_feature(models).items())}
+    atoms = {feature: atom_values(ends) for feature, ends in cuts.items()}
+    groups: list[Group] = []
+    weights: list[float] = []
+    for model in models:
+        for tree in model.trees:
+            found = group_leaves(tree, atoms, max_nodes)
+            groups.extend(found)
+            weights.extend([1.0 / len(model.trees) if model.averaged else 1.0] * len(found))
+    return TablePlan(models[0].feature_names, cuts, tuple(groups), tuple(weights), len(models))
+
+
+def _check_alike(models: Sequence[TreeModel]) -> None:
+    if not models:
+        raise UnsupportedModelError("no booster given")
+    if any(model.feature_names != models[0].feature_names for model in models):
+        raise UnsupportedModelError("the boosters were trained on different features or in a different order")
+
+
+def _splits_by_feature(models: Sequence[TreeModel]) -> dict[int, list[Split]]:
+    found: dict[int, list[Split]] = {}
+    for model in models:
+        for tree in model.trees:
+            for split in tree.splits:
+                found.setdefault(split.feature, []).append(split)
+    return found

@@ -1,0 +1,162 @@
+"""Intervals for rates, for replicates, and for rates of accounts that appear more than once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit
+from scipy.stats import beta, norm, t
+
+from chs_ml.validation.result import NAN, Array, Codes, Interval
+
+
+def jeffreys(events: float, n: float, *, level: float = 0.95) -> Interval:
+    """Jeffreys interval of a rate: Beta(events + 1/2, n - events + 1/2), equal tails.
+
+    The end is 0 where nothing happened and 1 where everything did (Brown, Cai & DasGupta 2001,
+    Statistical Science 16, 101-133). Counts may be fractions: effective sample sizes are.
+    """
+    if n <= 0:
+        return Interval()
+    tail = (1.0 - level) / 2.0
+    low = 0.0 if events <= 0 else float(beta.ppf(tail, events + 0.5, n - events + 0.5))
+    high = 1.0 if events >= n else float(beta.isf(tail, events + 0.5, n - events + 0.5))
+    return Interval(low, high)
+
+
+def clopper_pearson_upper(events: float, n: float, *, confidence: float = 0.95) -> float:
+    """Exact one-sided upper bound of a rate (Clopper & Pearson 1934)."""
+    if n <= 0 or events >= n:
+        return 1.0
+    return float(beta.ppf(confidence, events + 1.0, n - events))
+
+
+def clopper_pearson_lower(events: float, n: float, *, confidence: float = 0.95) -> float:
+    """Exact one-sided lower bound of a rate (Clopper & Pearson 1934)."""
+    if n <= 0 or events <= 0:
+        return 0.0
+    return float(beta.ppf(1.0 - confidence, events, n - events + 1.0))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A churn rate that knows how much data it stands on.
+
+    Attributes
+    ----------
+    value : float
+        Churns per row; NaN without rows.
+    interval : Interval
+        Jeffreys interval on the effective counts.
+    n, events, accounts : int
+        Rows, churns, distinct accounts.
+    design_effect : float
+        Variance of the rate over that of as many independent rows; at least 1.
+    """
+
+    value: float
+    interval: Interval
+    n: int
+    events: int
+    accounts: int
+    design_effect: float
+
+    @property
+    def effective_n(self) -> float:
+        """Independent rows that would say as much."""
+        return self.n / self.design_effect
+
+    @property
+    def effective_events(self) -> float:
+        """Churns among the effective rows."""
+        return self.events / self.design_effect
+
+
+def churn_rate(churned: Array, account: Codes, *, level: float = 0.95) -> Rate:
+    """Churn rate of rows of shape (n,) with a Jeffreys interval, clustered by account.
+
+    Where accounts repeat, counts are divided by the design effect, and the effective size is reduced
+    once more by the squared ratio of t quantiles (Korn & Graubard 1998, Survey Methodology 24,
+    193-201), because the design effect itself was estimated from few accounts.
+    """
+    n, events = len(churned), int(churned.sum())
+    if n == 0:
+        return Rate(NAN, Interval(), 0, 0, 0, 1.0)
+    effect, accounts = design_effect(churned, account)
+    tail = (1.0 + level) / 2.0
+    few = 1.0
+    if 1 < accounts < n:
+        few = float((t.ppf(tail, accounts - 1) / t.ppf(tail, n - 1)) ** 2)
+    interval = jeffreys(events / (effect * few), n / (effect * few), level=level)
+    return Rate(events / n, interval, n, events, accounts, effect)
+
+
+def design_effect(churned: Array, account: Codes) -> tuple[float, int]:
+    """Variance inflation of a rate by repeated accounts, at least 1, and the number of accounts.
+
+    The linearised (sandwich) variance of the mean over accounts, divided by p (1 - p) / n. Where all
+    rows had one outcome it cannot be estimated: rows per account is then the cautious answer.
+    """
+    n = len(churned)
+    _, codes = np.unique(account, return_inverse=True)
+    accounts = int(codes.max()) + 1
+    if accounts == n:
+        return 1.0, accounts
+    rate = float(churned.mean())
+    if rate in (0.0, 1.0) or accounts == 1:
+        return n / accounts, accounts
+    sums = np.bincount(codes, weights=churned - rate)
+    variance = accounts / (accounts - 1) * float(np.sum(sums**2)) / n**2
+    return max(1.0, variance / (rate * (1.0 - rate) / n)), accounts
+
+
+def percentile_interval(replicates: Array, *, level: float = 0.95) -> Interval:
+    """Equal-tailed quantiles of bootstrap replicates; missing replicates are left out."""
+    known = replicates[~np.isnan(replicates)]
+    if len(known) < 2:
+        return Interval()
+    low, high = np.quantile(known, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    return Interval(float(low), float(high))
+
+
+def normal_interval(value: float, replicates: Array, *, level: float = 0.95) -> Interval:
+    """Estimate ± z times the bootstrap standard deviation."""
+    known = replicates[~np.isnan(replicates)]
+    if len(known) < 2 or np.isnan(value):
+        return Interval()
+    half = float(norm.isf((1.0 - level) / 2.0)) * float(known.std(ddof=1))
+    return Interval(value - half, value + half)
+
+
+def logit_interval(
+    value: float, replicates: Array, *, margin: float, level: float = 0.95, centre: bool = False
+) -> Interval:
+    """Normal interval on the logit scale, turned back: it stays inside (0, 1).
+
+    Parameters
+    ----------
+    value : float
+        The estimate, in [0, 1].
+    replicates : ndarray of shape (b,)
+        Bootstrap replicates.
+    margin : float
+        How near to 0 and 1 replicates may come before they are held (half a pair, say).
+    centre : bool, default=False
+        Whether the bootstrap's own bias is taken off: for statistics, such as a maximum, that noise
+        pushes one way.
+    """
+    known = logit(np.clip(replicates[~np.isnan(replicates)], margin, 1.0 - margin))
+    if len(known) < 2 or np.isnan(value):
+        return Interval()
+    middle = float(logit(np.clip(value, margin, 1.0 - margin)))
+    middle -= float(known.mean()) - middle if centre else 0.0
+    inner = normal_interval(middle, known, level=level)
+    return Interval(float(expit(inner.low)), float(expit(inner.high)))
+
+
+def log_interval(value: float, replicates: Array, *, level: float = 0.95) -> Interval:
+    """Normal interval on the log scale, turned back: it stays above 0."""
+    if not value > 0.0:
+        return Interval()
+    positive = np.where(replicates > 0.0, replicates, np.nan)
+    inner = normal_interval(float(np.log(value)), np.log(positive), level=level)
+    return Interval(float(np.exp(inner.low)), float(np.exp(inner.high)))

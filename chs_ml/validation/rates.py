@@ -1,0 +1,140 @@
+"""Two rates against each other, and a rate against a promise: the tests that tiers are judged by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta, binomtest, norm, t
+
+from chs_ml.validation.intervals import Rate, churn_rate
+from chs_ml.validation.result import NAN, Array, Codes, Interval, Mask
+
+
+@dataclass(frozen=True)
+class RateDifference:
+    """Churn rate of a second group minus that of a first.
+
+    Attributes
+    ----------
+    difference : float
+        Second minus first; NaN where a group is empty.
+    interval : Interval
+        Of the difference, by the method of variance estimates recovery (Zou & Donner 2008) from the two
+        Jeffreys intervals.
+    ratio_high : float
+        Upper end of the ratio second / first (log-normal, half a churn added to each).
+    z : float
+        Difference over its standard error with pooled rate and design effect.
+    p_rise, p_two_sided : float
+        One-sided p-value against "the second churns no more", and two-sided.
+    expected_events, expected_kept : float
+        Smallest effective expected churns and renewals of the two groups under equal rates.
+    n, events : int
+        Rows and churns of both.
+    """
+
+    difference: float
+    interval: Interval
+    ratio_high: float
+    z: float
+    p_rise: float
+    p_two_sided: float
+    expected_events: float
+    expected_kept: float
+    n: int
+    events: int
+
+    @property
+    def p_fall(self) -> float:
+        """One-sided p-value against "the second churns no less"."""
+        return 1.0 - self.p_rise
+
+    @property
+    def least_expected(self) -> float:
+        """Smallest expected count of any cell."""
+        return min(self.expected_events, self.expected_kept)
+
+
+def rate_difference(
+    churned: Array, account: Codes, *, first: Mask, second: Mask, level: float = 0.95
+) -> RateDifference:
+    """Compare the churn rates of two disjoint groups of rows of shape (n,).
+
+    The two-proportion score test (pooled rate, no continuity correction). Where accounts repeat, its
+    variance is multiplied by the design effect of the difference (at least 1), and the normal
+    distribution becomes a t with one degree of freedom per account less one.
+    """
+    rates = [churn_rate(churned[group], account[group], level=level) for group in (first, second)]
+    n, events = rates[0].n + rates[1].n, rates[0].events + rates[1].events
+    if min(rates[0].n, rates[1].n) == 0:
+        return RateDifference(NAN, Interval(), NAN, NAN, NAN, NAN, 0.0, 0.0, n, events)
+    pooled = events / n
+    plain = pooled * (1.0 - pooled) * (1.0 / rates[0].n + 1.0 / rates[1].n)
+    effect, accounts = _difference_effect(churned, account, first, second)
+    difference = rates[1].value - rates[0].value
+    z = difference / float(np.sqrt(plain * effect)) if plain > 0 else NAN
+    law = norm if accounts == n else t(max(accounts - 1, 1))
+    smallest = min(rate.n / max(effect, rate.design_effect) for rate in rates)
+    return RateDifference(
+        difference=difference,
+        interval=_recovered_interval(rates[0], rates[1]),
+        ratio_high=_ratio_high(rates[0], rates[1], level=level),
+        z=z,
+        p_rise=float(law.sf(z)),
+        p_two_sided=2.0 * float(law.sf(abs(z))),
+        expected_events=smallest * pooled,
+        expected_kept=smallest * (1.0 - pooled),
+        n=n,
+        events=events,
+    )
+
+
+def _difference_effect(churned: Array, account: Codes, first: Mask, second: Mask) -> tuple[float, int]:
+    """Clustered over independent variance of a difference of rates, at least 1, and its accounts."""
+    inside = first | second
+    _, codes = np.unique(account[inside], return_inverse=True)
+    accounts, n = int(codes.max()) + 1, int(inside.sum())
+    if accounts == n:
+        return 1.0, accounts
+    influence = np.zeros(len(churned))
+    for group, sign in ((first, -1.0), (second, 1.0)):
+        influence[group] = sign * (churned[group] - churned[group].mean()) / group.sum()
+    alone = float(np.sum(influence**2))
+    if alone == 0.0 or accounts == 1:
+        return n / accounts, accounts
+    together = accounts / (accounts - 1) * float(np.sum(np.bincount(codes, influence[inside]) ** 2))
+    return max(1.0, together / alone), accounts
+
+
+def _recovered_interval(first: Rate, second: Rate) -> Interval:
+    a, b = first.interval, second.interval
+    difference = second.value - first.value
+    low = difference - float(np.hypot(second.value - b.low, a.high - first.value))
+    high = difference + float(np.hypot(b.high - second.value, first.value - a.low))
+    return Interval(max(low, -1.0), min(high, 1.0))
+
+
+def _ratio_high(first: Rate, second: Rate, *, level: float) -> float:
+    spread, logs = 0.0, 0.0
+    for rate, sign in ((first, -1.0), (second, 1.0)):
+        events, n = rate.effective_events + 0.5, rate.effective_n + 0.5
+        logs += sign * float(np.log(events / n))
+        spread += 1.0 / events - 1.0 / n
+    z = float(norm.isf((1.0 - level) / 2.0))
+    return float(np.exp(logs + z * np.sqrt(max(spread, 0.0))))
+
+
+def jeffreys_p_value(events: float, n: float, promised: float) -> float:
+    """Two-sided Jeffreys test of a rate against a promised one.
+
+    Twice the smaller tail of Beta(events + 1/2, n - events + 1/2) beside the promise: the ECB's test of
+    rating grades (Instructions for reporting the validation results of internal models, 2019,
+    section 2.5.3.1), there one-sided, here for promises that are too high as well as too low.
+    """
+    law = beta(events + 0.5, n - events + 0.5)
+    return min(1.0, 2.0 * float(min(law.cdf(promised), law.sf(promised))))
+
+
+def binomial_p_value(events: float, n: float, promised: float) -> float:
+    """Two-sided exact binomial test of a rate against a promised one; counts are rounded to whole ones."""
+    whole = max(1, round(n))
+    return float(binomtest(min(round(events), whole), whole, promised).pvalue)

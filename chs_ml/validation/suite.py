@@ -1,0 +1,224 @@
+"""``validate``: one score column against outcomes, everything that can be asked of it."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chs_ml.tiers import Tiers
+from chs_ml.validation.bootstrap import Judged, replicates
+from chs_ml.validation.calibration import Calibration, calibration
+from chs_ml.validation.columns import JudgedColumns, judged_columns
+from chs_ml.validation.discrimination import statistics_of
+from chs_ml.validation.policy import Policy
+from chs_ml.validation.report import ValidationReport
+from chs_ml.validation.result import HypothesisTest, Statistic, Verdict, worst
+from chs_ml.validation.score_tests import mean_test, ranks_test, slope_test
+from chs_ml.validation.segments import segment_rows
+from chs_ml.validation.tier_predictions import hosmer_lemeshow_test, predicted_tests
+from chs_ml.validation.tier_shape import concentration_tests, critical_test
+from chs_ml.validation.tier_table import TierCodes, tier_codes, tier_rows
+from chs_ml.validation.tier_tests import (
+    enough_data_test,
+    neighbour_differences,
+    ordered_test,
+    separated_tests,
+)
+from chs_ml.validation.value_tests import ordered_by_value_test
+
+HEADLINE = {"ranks", "calibration_mean", "calibration_slope", "enough_data", "ordered", "separated"}
+
+
+def validate(  # noqa: PLR0913 - one argument per column that may be judged
+    outcomes: Any,
+    *,
+    score: Any,
+    probability: Any = None,
+    tier: Any = None,
+    tiers: Tiers | None = None,
+    value: Any = None,
+    account: Any = None,
+    segment: Any = None,
+    new_account: Any = None,
+    out_of_time: bool | None = None,
+    policy: Policy | None = None,
+    n_bootstrap: int = 1000,
+    random_state: int = 0,
+    level: float = 0.95,
+) -> ValidationReport:
+    """Judge a health score by what happened at renewals.
+
+    Knows columns, no model: a score exported from another tool is judged by the same code. Series are
+    matched by index (the same labels in another order are brought into order, other labels are
+    refused), arrays by position.
+
+    Parameters
+    ----------
+    outcomes : Series or array of shape (n,)
+        renewed, churned, contracted, open in any case, or 0 and 1 with 1 = churned. Open outcomes are
+        counted and judge nothing.
+    score : Series or array of shape (n,)
+        Health score, larger = healthier. Rows without one are counted and left out.
+    probability : Series or array of shape (n,), optional
+        Churn probability in [0, 1]. Without it there are no calibration statistics.
+    tier : Series or array of shape (n,), optional
+        Tier labels. Without them the score is cut at `tiers`.
+    tiers : Tiers, optional
+        Names, healthiest first, and lower bounds; 75 and 50 by default.
+    value : Series or array of shape (n,), optional
+        Value of the account, such as a year's revenue; not negative.
+    account : Series or array of shape (n,), optional
+        Account of each row. Intervals and tests are clustered by it; without it every row counts as its
+        own account.
+    segment : Series or array of shape (n,), optional
+        Segment labels; each segment is judged where it has enough rows.
+    new_account : Series or array of bool of shape (n,), optional
+        True for accounts never seen in training; the statistics are repeated for them.
+    out_of_time : bool, optional
+        Whether the rows are later than the training data; the report says so.
+    policy : Policy, optional
+        Thresholds of the verdicts.
+    n_bootstrap : int, default=1000
+        Replicates of the account-clustered bootstrap.
+    random_state : int, default=0
+        Its seed.
+    level : float, default=0.95
+        Level of the intervals, in (0, 1).
+
+    Returns
+    -------
+    ValidationReport
+        Statistics with intervals, calibration, tiers, tests and a verdict.
+
+    Raises
+    ------
+    TableError
+        Where columns do not match or hold what they must not.
+    NotEnoughData
+        Where the judged rows lack churns or renewals.
+    """
+    columns = judged_columns(
+        outcomes, score=score, probability=probability, tier=tier, value=value, account=account,
+        segment=segment, new_account=new_account,
+    )  # fmt: skip
+    rules = policy or Policy()
+    settings = {"n_bootstrap": n_bootstrap, "random_state": random_state, "level": level}
+    statistics = _statistics(columns, **settings)  # type: ignore[arg-type]
+    found = None
+    if columns.probability is not None:
+        found = calibration(columns.probability, columns.churned, columns.account, level=level)
+    cut = tier_codes(columns, tiers)
+    tests = _score_tests(columns, statistics, found, rules)
+    if cut is not None:
+        tests += _tier_tests(columns, cut, rules, level=level)
+    return ValidationReport(
+        verdict=headline_verdict(tests),
+        statistics=statistics,
+        calibration=found,
+        tiers=() if cut is None else tier_rows(columns, cut, level=level),
+        tests=tests,
+        segments=() if columns.segment is None else segment_rows(columns, cut, rules, level=level),
+        new_accounts=_new_account_statistics(columns, **settings),  # type: ignore[arg-type]
+        counts=columns.counts,
+        notes=_notes(columns, cut, out_of_time=out_of_time),
+        level=level,
+        n_bootstrap=n_bootstrap,
+        random_state=random_state,
+    )
+
+
+def headline_verdict(tests: tuple[HypothesisTest, ...]) -> Verdict:
+    """Sum up the headline tests; the others inform."""
+    return worst(test.verdict for test in tests if test.name in HEADLINE)
+
+
+def _statistics(
+    columns: JudgedColumns, *, n_bootstrap: int, random_state: int, level: float
+) -> tuple[Statistic, ...]:
+    judged = Judged.of(
+        columns.churned, score=columns.score, account=columns.account,
+        probability=columns.probability, value=columns.value,
+    )  # fmt: skip
+    drawn = replicates(judged, n_bootstrap=n_bootstrap, random_state=random_state)
+    return statistics_of(judged, columns.churned, columns.account, drawn, level=level)
+
+
+def _new_account_statistics(
+    columns: JudgedColumns, *, n_bootstrap: int, random_state: int, level: float
+) -> tuple[Statistic, ...]:
+    fresh = columns.new_account
+    if fresh is None or not 0 < columns.churned[fresh].sum() < fresh.sum():
+        return ()
+    part = replace(
+        columns,
+        churned=columns.churned[fresh],
+        score=columns.score[fresh],
+        account=np.unique(columns.account[fresh], return_inverse=True)[1],
+        probability=None if columns.probability is None else columns.probability[fresh],
+        value=None if columns.value is None else columns.value[fresh],
+    )
+    return _statistics(part, n_bootstrap=n_bootstrap, random_state=random_state, level=level)
+
+
+def _score_tests(
+    columns: JudgedColumns, statistics: tuple[Statistic, ...], found: Calibration | None, policy: Policy
+) -> tuple[HypothesisTest, ...]:
+    tests = (ranks_test(columns, statistics[0], policy),)
+    if found is None:
+        return tests
+    return (*tests, mean_test(columns, found, policy), slope_test(columns, found, policy))
+
+
+def _tier_tests(
+    columns: JudgedColumns, cut: TierCodes, policy: Policy, *, level: float
+) -> tuple[HypothesisTest, ...]:
+    pairs = neighbour_differences(columns, cut, level=level)
+    sizes = (columns.counts.judged, columns.counts.churned)
+    tests = (
+        enough_data_test(columns, cut, policy),
+        ordered_test(pairs, sizes, policy),
+        *separated_tests(pairs, policy),
+        critical_test(columns, cut, policy, level=level),
+    )
+    if columns.probability is not None:
+        tests += predicted_tests(columns, cut, policy, level=level)
+        tests += (hosmer_lemeshow_test(columns, cut, policy),)
+    if columns.value is not None:
+        tests += (ordered_by_value_test(columns, cut, policy),)
+    return tests + concentration_tests(tier_rows(columns, cut, level=level), policy)
+
+
+def _notes(columns: JudgedColumns, cut: TierCodes | None, *, out_of_time: bool | None) -> tuple[str, ...]:
+    counts = columns.counts
+    notes = []
+    if out_of_time is True:
+        notes.append("Out of time: every judged row is later than the training data.")
+    elif out_of_time is False:
+        notes.append("No out-of-time test was possible: rows were held out by account, not by date.")
+    if cut is None:
+        notes.append(
+            "No tiers: the score is not on the 0-100 scale. Pass `tier` labels, or `tiers` with bounds."
+        )
+    elif cut.note:
+        notes.append(cut.note)
+    if cut is not None and (cut.codes < 0).any():
+        notes.append(f"{int((cut.codes < 0).sum()):,} judged rows have no tier and stand in none.")
+    if columns.probability is None:
+        notes.append("No probabilities were given, so calibration was not judged.")
+    else:
+        walls = int(np.isin(columns.probability, (0.0, 1.0)).sum())
+        if walls:
+            notes.append(
+                f"{walls:,} probabilities are exactly 0 or 1; log-odds and log loss hold them at 1e-12."
+            )
+    if counts.clustered:
+        notes.append(
+            f"{counts.judged:,} rows come from {counts.accounts:,} accounts; intervals and tests know it."
+        )
+    if columns.value is not None and np.isnan(columns.value).any():
+        notes.append(
+            f"{int(np.isnan(columns.value).sum()):,} judged rows have no value and count as 0 in sums."
+        )
+    if columns.new_account is not None and counts.new_account == 0:
+        notes.append("No judged row is of an account that training never saw.")
+    return tuple(notes)

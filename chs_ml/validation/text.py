@@ -1,0 +1,81 @@
+"""Plain text for people: tables of at most 100 columns, no markup."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+from chs_ml.validation.result import Interval
+
+WIDTH = 100
+DASH = "–"
+
+
+def number(value: float, *, decimals: int = 3) -> str:
+    """A number with so many decimals; a dash where there is none."""
+    return DASH if math.isnan(value) else f"{value:.{decimals}f}"
+
+
+def percent(value: float, *, decimals: int = 1) -> str:
+    """A share in percent; a dash where there is none."""
+    return DASH if math.isnan(value) else f"{100 * value:.{decimals}f} %"
+
+
+def amount(value: float) -> str:
+    """A whole number with thousands separators; a dash where there is none."""
+    return DASH if math.isnan(value) else f"{value:,.0f}"
+
+
+def p_text(value: float) -> str:
+    """A p-value with three decimals, "< 0.001" below that, a dash where there is none."""
+    return DASH if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def interval_text(interval: Interval, *, decimals: int = 3) -> str:
+    """Both ends of an interval; a dash where there is none."""
+    if not interval.known:
+        return DASH
+    return f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}"
+
+
+def percent_interval(interval: Interval, *, decimals: int = 1) -> str:
+    """Both ends of an interval of shares in percent; a dash where there is none."""
+    inner = interval_text(Interval(100 * interval.low, 100 * interval.high), decimals=decimals)
+    return inner if inner == DASH else f"{inner} %"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in plain text: first column left, the others right, a rule below the headers.
+
+    Parameters
+    ----------
+    headers : sequence of k str
+        Column headers.
+    rows : sequence of sequences of k str
+        Cells.
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(headers, *rows, strict=True)]
+    lines = [_line(headers, widths), "  ".join("-" * width for width in widths)]
+    return "\n".join(lines + [_line(row, widths) for row in rows])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0].ljust(widths[0])
+    rest = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+    return "  ".join([first, *rest]).rstrip()
+
+
+def wrapped(text: str, *, indent: str = "", first: str | None = None) -> str:
+    """Break a sentence at the width, with an indent."""
+    return textwrap.fill(
+        text, width=WIDTH, initial_indent=indent if first is None else first, subsequent_indent=indent
+    )
+
+
+def section(title: str, *parts: str) -> str:
+    """A titled block; empty parts are left out."""
+    return "\n".join([title, "=" * len(title), *(part for part in parts if part)])
+
+
+def clipped(text: str, width: int) -> str:
+    """Text of at most that width, with an ellipsis where it was cut."""
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,94 @@
+"""Paired comparisons: same rows, same replicates, honest size."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chs_ml.errors import TableError
+from chs_ml.validation import Comparison, compare, validate
+from chs_ml.validation.comparison import Ruling
+from tests.validation.conftest import Book, make_book
+
+
+def noisy(book: Book, sd: float, seed: int = 0) -> np.ndarray:
+    return book.score + np.random.default_rng(seed).normal(scale=sd, size=len(book.score))
+
+
+def test_better_and_worse_are_told(book: Book) -> None:
+    duel = compare(book.churned, {"by hand": noisy(book, 30), "learned": book.score}, n_bootstrap=100)
+    assert duel.difference("learned").verdict is Ruling.BETTER
+    assert duel.difference("learned").delong_p_value < 0.01
+    turned = compare(book.churned, {"learned": book.score, "by hand": noisy(book, 30)}, n_bootstrap=100)
+    assert turned.difference("by hand").verdict is Ruling.WORSE
+    assert turned.difference("by hand").difference == pytest.approx(-duel.difference("learned").difference)
+
+
+def test_statistics_equal_those_of_validate(book: Book) -> None:
+    other = noisy(book, 30)
+    duel = compare(book.churned, {"a": other, "b": book.score}, account=book.account, n_bootstrap=50)
+    alone = validate(book.churned, score=book.score, account=book.account, n_bootstrap=50)
+    assert duel.contestants[1].statistics == alone.statistics
+    assert duel.contestants[1].tiers == alone.tiers
+
+
+def test_replicates_are_shared(book: Book) -> None:
+    duel = compare(book.churned, {"a": book.score, "b": book.score + 1e-9}, n_bootstrap=50)
+    found = duel.difference("b")
+    assert (found.difference, found.interval.low, found.interval.high) == (0.0, 0.0, 0.0)
+    assert found.verdict is Ruling.NO_DIFFERENCE
+    assert found.equivalent
+
+
+def test_rows_where_any_score_is_missing_are_left_out(book: Book) -> None:
+    holes = pd.Series(book.score).where(np.arange(3000) % 10 != 0)
+    duel = compare(pd.Series(book.churned), {"a": pd.Series(book.score), "b": holes}, n_bootstrap=20)
+    assert duel.counts.withheld == 300
+    assert {s.n for c in duel.contestants for s in c.statistics} == {2700}
+
+
+def test_log_loss_needs_both_probabilities(book: Book) -> None:
+    scores = {"a": noisy(book, 30), "b": book.score}
+    one = compare(book.churned, scores, probabilities={"b": book.probability}, n_bootstrap=20)
+    assert ("b", "log_loss") not in {(d.second, d.statistic) for d in one.differences}
+    flat = np.full(3000, book.churned.mean())
+    both = compare(book.churned, scores, probabilities={"a": flat, "b": book.probability}, n_bootstrap=50)
+    gap = both.difference("b", "log_loss")
+    assert gap.difference < 0
+    assert gap.verdict is Ruling.BETTER
+
+
+def test_what_cannot_be_compared_is_refused(book: Book) -> None:
+    with pytest.raises(TableError, match="at least two scores, got 1"):
+        compare(book.churned, {"a": book.score})
+    with pytest.raises(TableError, match="belong to a score of the same name"):
+        compare(book.churned, {"a": book.score, "b": book.score}, probabilities={"c": book.probability})
+    with pytest.raises(KeyError, match="'auc'"):
+        compare(book.churned, {"a": book.score, "b": book.score}, n_bootstrap=5).difference("c")
+
+
+def test_sixty_accounts_are_not_enough() -> None:
+    book = make_book(60, seed=1)
+    duel = compare(book.churned, {"a": noisy(book, 30), "b": book.score}, n_bootstrap=50)
+    assert duel.difference("b").verdict is Ruling.NOT_ENOUGH_DATA
+
+
+def test_comparison_survives_its_dictionary_and_is_narrow(book: Book) -> None:
+    names = {"a name of a score that is longer than a column of the table": noisy(book, 30), "b": book.score}
+    duel = compare(book.churned, names, value=book.value, n_bootstrap=30)
+    again = Comparison.from_dict(json.loads(duel.to_json()))
+    assert again.to_json() == duel.to_json()
+    assert max(len(line) for line in str(duel).splitlines()) <= 100
+    assert set(duel.frame()["statistic"]) >= {"auc", "value_captured"}
+
+
+def test_equal_models_seldom_differ() -> None:
+    """Two scores with the same noise are equally good: they differ in about 5 % of seeds."""
+    found = []
+    for seed in range(150):
+        book = make_book(400, seed=seed, base=0.15)
+        pair = {"a": noisy(book, 20, 2 * seed), "b": noisy(book, 20, 2 * seed + 1)}
+        duel = compare(book.churned, pair, n_bootstrap=100, random_state=seed)
+        found.append([duel.difference("b", s).p_value < 0.05 for s in ("auc", "average_precision")])
+    assert np.all(np.mean(found, axis=0) <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 150))
