@@ -107,14 +107,15 @@ class Hats:
     def evaluate(self, coefficients: Array) -> Array:
         """Function values of shape (n,) for coefficients of shape (c + 1,)."""
         padded = np.append(coefficients, 0.0)
-        return (1.0 - self.share) * padded[self.left] + self.share * padded[self.left + 1]
+        line = (1.0 - self.share) * padded[self.left] + self.share * padded[self.left + 1]
+        return np.asarray(line)
 
     def gradient(self, residual: Array) -> Array:
         """Transposed basis times a vector of shape (n,)."""
         c = self.knots.size
         here = np.bincount(self.left, residual * (1.0 - self.share), minlength=c + 1)
         there = np.bincount(self.left + 1, residual * self.share, minlength=c + 1)
-        return (here + there)[:c]
+        return np.asarray((here + there)[:c], dtype=np.float64)
 
     def gram(self, weight: Array) -> Array:
         """Transposed basis times weight times basis, of shape (c + 1, c + 1)."""
@@ -123,7 +124,7 @@ class Hats:
         diagonal = np.bincount(self.left, weight * stay * stay, minlength=c + 1)
         diagonal += np.bincount(self.left + 1, weight * self.share * self.share, minlength=c + 1)
         beside = np.bincount(self.left, weight * stay * self.share, minlength=c + 1)[: c - 1]
-        return np.diag(diagonal[:c]) + np.diag(beside, 1) + np.diag(beside, -1)
+        return np.asarray(np.diag(diagonal[:c]) + np.diag(beside, 1) + np.diag(beside, -1), dtype=np.float64)
 
 
 def roughness(knots: Knots, *, smoothing: float) -> Array:
@@ -138,10 +139,10 @@ def roughness(knots: Knots, *, smoothing: float) -> Array:
     else:
         slope, bend = np.diff(np.eye(c), axis=0), np.diff(np.eye(c), n=2, axis=0)
         body = bend.T @ bend + 0.1 * slope.T @ slope
-    return smoothing * block_diag(body, np.eye(1)) + RIDGE * np.eye(c + 1)
+    return np.asarray(smoothing * block_diag(body, np.eye(1)) + RIDGE * np.eye(c + 1))
 
 
-def bounded_newton_step(hessian: Array, gradient: Array, *, transform: Array, free: Array) -> Array:
+def bounded_newton_step(hessian: Array, gradient: Array, *, transform: Array, free: NDArray[np.bool_]) -> Array:
     """Minimise ``f'Hf/2 - g'f`` over ``f = T z`` with ``z >= 0`` where not free.
 
     Parameters
@@ -162,7 +163,7 @@ def bounded_newton_step(hessian: Array, gradient: Array, *, transform: Array, fr
     z, _ = nnls(both, target)
     plus, minus = z[: design.shape[1]], z[design.shape[1] :]
     plus[free] -= minus
-    return transform @ plus
+    return np.asarray(transform @ plus)
 
 
 def _monotone_transform(knots: Knots) -> tuple[Array, NDArray[np.bool_]]:
@@ -176,7 +177,7 @@ def _monotone_transform(knots: Knots) -> tuple[Array, NDArray[np.bool_]]:
 def solve_block(knots: Knots, hessian: Array, gradient: Array) -> Array:
     """Best coefficients of one metric for a quadratic loss, monotone where it has a direction."""
     if knots.sign == 0 or len(knots.x) == 1:
-        return np.linalg.solve(hessian, gradient)
+        return np.asarray(np.linalg.solve(hessian, gradient))
     transform, free = _monotone_transform(knots)
     return bounded_newton_step(hessian, gradient, transform=transform, free=free)
 
@@ -306,4 +307,4 @@ def _shared_story(hats: Sequence[Hats], alone: Sequence[Array], row_weight: Arra
     spread = np.sqrt(np.sum(centred**2, axis=0))
     scaled = centred / np.where(spread > 0, spread, 1.0)
     squared = (scaled.T @ scaled) ** 2
-    return 1.0 / np.maximum(squared.sum(axis=1), 1.0)
+    return np.asarray(1.0 / np.maximum(squared.sum(axis=1), 1.0))

@@ -7,7 +7,7 @@ within one account-clustered standard error of the best takes part in the mean.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import lightgbm as lgb
 import numpy as np
@@ -280,7 +280,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             callbacks=[lgb.early_stopping(growth.patience, verbose=False)],
             return_cvbooster=True,
         )
-        trained = result["cvbooster"]
+        trained = cast(lgb.CVBooster, result["cvbooster"])
         margin = np.empty(len(churned))
         for booster, (_, held_out) in zip(trained.boosters, splits, strict=True):
             margin[held_out] = booster.predict(

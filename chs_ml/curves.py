@@ -30,11 +30,11 @@ class LinearCurve:
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.x, self.x[1:], strict=False))
-        finite = bool(np.all(np.isfinite([*self.x, *self.points])))
+        finite = bool(np.all(np.isfinite([*self.x, *self.points, self.missing or 0.0])))
         if not (len(self.x) == len(self.points) >= 1 and rising and finite):
             raise ScorecardError(
-                "A curve must be pairs of value and points with values that rise strictly and no infinities; "
-                f"got values {list(self.x)} and points {list(self.points)}."
+                "A curve must be pairs of value and points with values that rise strictly, all finite; got "
+                f"values {list(self.x)}, points {list(self.points)}, points of a missing value {self.missing}."
             )
 
     def evaluate(self, values: Array) -> Array:
@@ -64,9 +64,11 @@ class CategoryCurve:
     _table: Array = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.points or not np.all(np.isfinite(list(self.points.values()))):
+        given = [*self.points.values(), self.other or 0.0, self.missing or 0.0]
+        if not self.points or not np.all(np.isfinite(given)):
             raise ScorecardError(
-                f"A category curve must name at least one category, with finite points; got {self.points}."
+                "A category curve must name at least one category, with finite points; got "
+                f"{self.points}, other {self.other}, missing {self.missing}."
             )
         absent = np.nan if self.missing is None else self.missing
         other = absent if self.other is None else self.other

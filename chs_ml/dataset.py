@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from chs_ml import checks
 from chs_ml.errors import TableError, first_few, nearest
 from chs_ml.findings import Finding, error, raise_errors, warning
-from chs_ml.inputs import BLANKS, read_values
 from chs_ml.metric import Direction, Kind, Metric
 from chs_ml.outcome import churn_codes, coded_by_value, plain_text
 from chs_ml.recipe import DataSpec, MetricSpec, Recipe
 from chs_ml.table import read_table
+from chs_ml.values import BLANKS, read_values
 
 __all__ = ["Dataset", "Finding", "build_dataset", "check_dataset"]
 

@@ -97,7 +97,7 @@ class Explanation:
     def _reason(self, row: int, column: int) -> str:
         metric = self.metrics[column]
         value = said_value(self.data.iat[row, column], metric)
-        return f"{metric.title} {value} → {said_points(float(self.points.iat[row, column]))}"
+        return f"{metric.title} {value} → {said_points(self.points.to_numpy()[row, column])}"
 
     def to_shap(self) -> Any:
         """As `shap.Explanation`, for SHAP's own plots; needs the extra ``shap``."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -159,8 +160,7 @@ class HealthModel:
             date = data.get(self.carried.snapshot_date) if self.carried.snapshot_date else None
             return self._published(encode_row(self.schema, data, snapshot=date)).first()
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data))
-        scores = self._published(self.encode(frame)).to_frame(frame.index)
-        return self._with_carried(scores, frame)
+        return self._with_carried(self._published(self.encode(frame)).columns(), frame)
 
     def encode(self, frame: pd.DataFrame) -> Encoded:
         """Read a table of metrics through the model's schema."""
@@ -205,7 +205,7 @@ class HealthModel:
             numbers, encoded, self.schema, tiers=self.tiers, coverage=coverage, floor=self.coverage_floor
         )
 
-    def _with_carried(self, scores: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    def _with_carried(self, scores: dict[str, Any], frame: pd.DataFrame) -> pd.DataFrame:
         carried = self.carried
         lacking = [name for name in carried.keep if name not in frame.columns]
         if lacking:
@@ -216,6 +216,12 @@ class HealthModel:
         parts: dict[str, Any] = {
             name: frame[column] for name, column in keys.items() if column is not None and column in frame.columns
         }
-        parts |= {str(name): scores[name] for name in scores.columns}
+        parts |= scores
         parts |= {name: frame[name] for name in carried.keep if name not in parts}
-        return pd.DataFrame(parts, index=frame.index)
+        return pd.DataFrame(parts, index=frame.index, copy=False)
+
+    def save(self, path: str | Path) -> None:
+        """Save the model as a bundle: a folder of text files (see `load_model`); atomic."""
+        from chs_ml.bundle import save_model  # a bundle knows models, not the other way round
+
+        save_model(self, path)

@@ -5,26 +5,31 @@ come as any dtype or as text, categories become integer codes. Everything behind
 float64 matrix in which missing is NaN.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from chs_ml.errors import TableError, first_few, nearest
 from chs_ml.metric import Kind, Metric
-from chs_ml.outcome import plain_text
+from chs_ml.values import (
+    days_between,
+    label_in,
+    number_in,
+    read_values,
+    yes_no_in,
+)
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-YES = frozenset({"yes", "y", "true", "t", "1"})
-NO = frozenset({"no", "n", "false", "f", "0"})
-BLANKS = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
+FEW_ROWS = 8
+"""Tables of at most this many rows are read value by value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +58,11 @@ class InputColumn:
     def unseen_code(self) -> int:
         """Code of a category that training never saw: one past the known ones."""
         return len(self.categories)
+
+    @cached_property
+    def code_of(self) -> dict[str | None, float]:
+        """Code per category; missing is NaN."""
+        return {None: float("nan")} | {label: float(i) for i, label in enumerate(self.categories)}
 
 
 @dataclass(frozen=True)
@@ -84,22 +94,27 @@ class InputSchema:
 
     columns: tuple[InputColumn, ...]
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Metric names, in matrix order."""
         return tuple(column.metric.name for column in self.columns)
+
+    @cached_property
+    def required_names(self) -> tuple[str, ...]:
+        """Names of the metrics without whose column a table is refused."""
+        return tuple(column.metric.name for column in self.columns if column.metric.required)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics, in matrix order."""
         return tuple(column.metric for column in self.columns)
 
-    @property
+    @cached_property
     def category_positions(self) -> list[int]:
         """Positions of the category columns."""
         return [i for i, column in enumerate(self.columns) if column.metric.is_category]
 
-    @property
+    @cached_property
     def needs_dates(self) -> bool:
         """Whether a metric is a date, read as days before the snapshot."""
         return any(column.metric.kind is Kind.DATE for column in self.columns)
@@ -152,10 +167,14 @@ class InputSchema:
                 "This model reads dates as days before the snapshot: the table must have the snapshot date "
                 "column that the recipe names."
             )
+        present = set(frame.columns)
+        if len(frame) <= FEW_ROWS:
+            rows = {name: frame[name].tolist() for name in self.names if name in present}
+            dates = [None] * len(frame) if snapshot is None else snapshot.tolist()
+            return _encoded_scalars(self, rows, dates)
         values = np.full((len(frame), len(self.columns)), np.nan, order="F")
         unreadable: dict[str, Mask] = {}
         unseen: dict[str, Mask] = {}
-        present = set(frame.columns)
         for i, column in enumerate(self.columns):
             name = column.metric.name
             if name not in present:
@@ -172,7 +191,7 @@ class InputSchema:
         return Encoded(values, unreadable, unseen, absent)
 
     def _check_columns(self, found: pd.Index) -> None:
-        required = [c.metric.name for c in self.columns if c.metric.required]
+        required = self.required_names
         lacking = [name for name in required if name not in found]
         if lacking:
             names = [str(name) for name in found]
@@ -181,8 +200,7 @@ class InputSchema:
                 f"The table must have a column for each required metric; {len(lacking)} of {len(required)} "
                 f"missing: {first_few(lacking)}.{hint}"
             )
-        twice = [name for name in self.names if (found == name).sum() > 1]
-        if twice:
+        if not found.is_unique and (twice := [name for name in self.names if (found == name).sum() > 1]):
             raise TableError(f"Each metric must be one column; these stand there twice: {first_few(twice)}.")
 
 
@@ -203,120 +221,12 @@ def _learned_column(series: pd.Series, metric: Metric, snapshot: pd.Series | Non
     return InputColumn(metric=metric, low=low, high=high, missing_seen=len(known) < len(read))
 
 
-def read_values(series: pd.Series, kind: Kind, snapshot: pd.Series | None = None) -> tuple[Any, Mask]:
-    """Read a column as its kind.
-
-    Parameters
-    ----------
-    series : Series of shape (n,)
-        Any dtype; text is read as a person would.
-    kind : Kind
-        How to read it.
-    snapshot : Series of shape (n,), optional
-        Snapshot dates, for dates.
-
-    Returns
-    -------
-    values : ndarray of shape (n,)
-        float64 with NaN for missing; for categories an object array of labels with None for missing.
-    unreadable : ndarray of bool, shape (n,)
-        Rows whose value is infinite or cannot be read as the kind (their value is missing).
-    """
-    if kind is Kind.CATEGORY:
-        return _labels(series), np.zeros(len(series), dtype=bool)
-    if kind is Kind.DATE:
-        values, bad = _days_before(series, snapshot)
-    elif kind is Kind.YES_NO:
-        values, bad = _yes_no(series)
-    else:
-        values, bad = read_numbers(series)
-    infinite = np.isinf(values)
-    return np.where(infinite, np.nan, values), bad | infinite
-
-
-def read_numbers(series: pd.Series) -> tuple[Array, Mask]:
-    """Read a column of numbers of any dtype, or of text; blanks are missing, not unreadable."""
-    if pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype):
-        if isinstance(series.dtype, np.dtype) and not np.issubdtype(series.dtype, np.complexfloating):
-            return series.to_numpy().astype(np.float64), np.zeros(len(series), dtype=bool)
-        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        return values, np.zeros(len(series), dtype=bool)
-    return _numbers_in_text(series)
-
-
-def _numbers_in_text(series: pd.Series) -> tuple[Array, Mask]:
-    try:  # Arrow reads clean columns quickly, and rounds as Python does
-        text = pa.array(series, type=pa.string(), from_pandas=True)
-        numbers = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
-        return np.asarray(numbers, dtype=np.float64), np.zeros(len(series), dtype=bool)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        read = [number_in(value) for value in series]
-        values = np.array([np.nan if value is None else value for value in read], dtype=np.float64)
-        return values, np.array([value is None for value in read], dtype=bool)
-
-
-def number_in(value: Any) -> float | None:
-    """One value as a float, NaN where it is blank, None where it is no number."""
-    if value is None or value is pd.NA or value is pd.NaT:
-        return float("nan")
-    if isinstance(value, str) and value.strip().lower() in BLANKS:
-        return float("nan")
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _yes_no(series: pd.Series) -> tuple[Array, Mask]:
-    if pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype):
-        values, _ = read_numbers(series)
-        bad = ~(np.isnan(values) | np.isin(values, (0.0, 1.0)))
-        return np.where(bad, np.nan, values), bad
-    codes, words = pd.factorize(series)
-    read = [yes_no_in(word) for word in words]
-    table = np.array([*(np.nan if value is None else value for value in read), np.nan], dtype=np.float64)
-    bad_table = np.array([*(value is None for value in read), False], dtype=bool)
-    return table[codes], bad_table[codes]
-
-
-def yes_no_in(value: Any) -> float | None:
-    """One value as 1.0 or 0.0, NaN where it is blank, None where it is neither."""
-    word = "" if pd.isna(value) else plain_text(value).lower()
-    if word in BLANKS:
-        return float("nan")
-    return 1.0 if word in YES else 0.0 if word in NO else None
-
-
-def _days_before(series: pd.Series, snapshot: pd.Series | None) -> tuple[Array, Mask]:
-    dates = pd.to_datetime(series, errors="coerce", format="ISO8601", utc=False)
-    blank = series.isna() | series.astype("str").str.strip().str.lower().isin(BLANKS)
-    bad = (dates.isna() & ~blank).to_numpy()
-    if snapshot is None:
-        raise TableError("A date is read as days before the snapshot: name the snapshot date column.")
-    reference = pd.to_datetime(snapshot, errors="coerce", format="ISO8601")
-    days = (reference.reset_index(drop=True) - dates.reset_index(drop=True)) / pd.Timedelta(days=1)
-    return days.to_numpy(dtype=np.float64, na_value=np.nan), bad
-
-
-def _labels(series: pd.Series) -> NDArray[np.object_]:
-    codes, words = pd.factorize(series)
-    table = np.array([*(label_in(word) for word in words), None], dtype=object)
-    return table[codes]
-
-
-def label_in(value: Any) -> str | None:
-    """One value as a category label, None where it is blank."""
-    if pd.isna(value):
-        return None
-    return plain_text(value) or None
-
-
 def _codes(labels: NDArray[np.object_], column: InputColumn) -> tuple[Array, Mask]:
-    code_of: dict[str | None, float] = {label: float(i) for i, label in enumerate(column.categories)}
-    code_of[None] = np.nan
     positions, words = pd.factorize(labels, use_na_sentinel=False)
     missing = [None if not isinstance(word, str) else word for word in words]
-    table = np.array([code_of.get(word, float(column.unseen_code)) for word in missing], dtype=np.float64)
+    table = np.array(
+        [column.code_of.get(word, float(column.unseen_code)) for word in missing], dtype=np.float64
+    )
     codes = table[positions] if len(table) else np.zeros(0)
     return codes, codes == column.unseen_code
 
@@ -338,35 +248,41 @@ def encode_row(schema: InputSchema, row: Mapping[str, Any], *, snapshot: Any = N
     Encoded
         One row, equal to what ``schema.encode`` gives for a frame of that row.
     """
-    schema._check_columns(pd.Index(list(row)))
-    values = np.full((1, len(schema.columns)), np.nan, order="F")
+    lacking = [name for name in schema.required_names if name not in row]
+    if lacking:
+        schema._check_columns(pd.Index(list(row)))
+    return _encoded_scalars(schema, {name: [row[name]] for name in schema.names if name in row}, [snapshot])
+
+
+def _encoded_scalars(schema: InputSchema, lists: Mapping[str, list[Any]], dates: list[Any]) -> Encoded:
+    """Read few rows value by value: a column of one costs a frame library far more than it is worth."""
+    n = len(dates)
+    values = np.full((n, len(schema.columns)), np.nan, order="F")
     unreadable: dict[str, Mask] = {}
     unseen: dict[str, Mask] = {}
-    for i, column in enumerate(schema.columns):
+    for k, column in enumerate(schema.columns):
         name = column.metric.name
-        if name not in row:
+        if name not in lists:
             continue
-        value, strange = _scalar(row[name], column, snapshot)
-        if value is None:
-            unreadable[name] = np.ones(1, dtype=bool)
-        else:
-            values[0, i] = value
-        if strange:
-            unseen[name] = np.ones(1, dtype=bool)
-    absent = tuple(name for name in schema.names if name not in row)
+        for i, value in enumerate(lists[name]):
+            number, strange = _scalar(value, column, dates[i])
+            if number is None:
+                unreadable.setdefault(name, np.zeros(n, dtype=bool))[i] = True
+            else:
+                values[i, k] = number
+            if strange:
+                unseen.setdefault(name, np.zeros(n, dtype=bool))[i] = True
+    absent = tuple(name for name in schema.names if name not in lists)
     return Encoded(values, unreadable, unseen, absent)
 
 
 def _scalar(value: Any, column: InputColumn, snapshot: Any) -> tuple[float | None, bool]:
+    """One value as its number, None where it is unreadable; and whether its category is new."""
     kind = column.metric.kind
     if kind is Kind.CATEGORY:
-        label = label_in(value)
-        if label is None:
-            return float("nan"), False
-        known = label in column.categories
-        return float(column.categories.index(label) if known else column.unseen_code), not known
+        code = column.code_of.get(label_in(value))
+        return (float(column.unseen_code), True) if code is None else (code, False)
     if kind is Kind.DATE:
-        days, bad = _days_before(pd.Series([value]), None if snapshot is None else pd.Series([snapshot]))
-        return (None if bad[0] else float(days[0])), False
+        return days_between(value, snapshot), False
     number = yes_no_in(value) if kind is Kind.YES_NO else number_in(value)
-    return (None if number is None or np.isinf(number) else number), False
+    return (None if number is None or math.isinf(number) else number), False

@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     OPEN = "open"
 
 
-CODES: dict[str, float] = {
+CODES: dict[object, float] = {
     Outcome.RENEWED: 0.0,
     Outcome.CHURNED: 1.0,
     Outcome.CONTRACTED: 0.0,
@@ -51,7 +51,7 @@ def churn_codes(outcomes: Any, *, contracted_is_churn: bool = False) -> NDArray[
     """
     series = pd.Series(outcomes).reset_index(drop=True)
     if pd.api.types.is_bool_dtype(series.dtype) or pd.api.types.is_numeric_dtype(series.dtype):
-        codes = series.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        codes = np.array(series.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), np.float64)
     else:
         codes = _coded_words(series, contracted_is_churn=contracted_is_churn)
     _check_codes(codes, series)
@@ -64,7 +64,7 @@ def _coded_words(series: pd.Series, *, contracted_is_churn: bool) -> NDArray[np.
         codes[Outcome.CONTRACTED.value] = 1.0
     words = series.map(lambda value: value if pd.isna(value) else str(value).strip().lower())
     unknown = words.notna() & ~words.isin(list(codes))
-    coded = words.map(codes).astype(np.float64).to_numpy(copy=True)
+    coded = np.array(words.map(codes), dtype=np.float64)
     coded[unknown.to_numpy()] = np.inf
     return coded
 
@@ -110,15 +110,18 @@ def coded_by_value(
             f"[data] renewed = [...]; found also {first_few(strangers)}. Say which of them mean renewed."
         )
     codes: dict[object, float] = {**CODES, **dict.fromkeys(kept, 0.0), target: 1.0}
-    return words.map(codes).astype(np.float64).to_numpy()
+    return np.asarray(words.map(codes).to_numpy(dtype=np.float64))
 
 
 def plain_text(value: object) -> str:
-    """The text of a value, the same for 1, 1.0 and "1".
+    """The text of a value, the same for 1, 1.0, "1" and "1.0": a whole number has many spellings.
 
-    >>> plain_text(1.0), plain_text(" Yes "), plain_text(True)
-    ('1', 'Yes', 'True')
+    >>> plain_text(1.0), plain_text("1.0"), plain_text(" Yes "), plain_text(True)
+    ('1', '1', 'Yes', 'True')
     """
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip()
+    if isinstance(value, float | np.floating):
+        value = float(value)  # a float32 reads the same from every container
+        return str(int(value)) if value.is_integer() else str(value)
+    text = str(value).strip()
+    whole = text.removesuffix(".0")
+    return whole if whole != text and whole.removeprefix("-").isdecimal() else text

@@ -33,7 +33,7 @@ def churn_probability(margin: Array) -> Array:
         In (0, 1), rounded to 12 decimals, never exactly 0 or 1.
     """
     inside = np.clip(expit(margin), _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY)
-    return np.round(inside, PROBABILITY_DECIMALS)
+    return np.asarray(np.round(inside, PROBABILITY_DECIMALS))
 
 
 def published_score(score: Array) -> Array:
@@ -120,7 +120,7 @@ class RetentionScale:
 
     def slope(self, margin: Array) -> Array:
         """Points per unit of log-odds at a margin of shape (n,); negative."""
-        return -100.0 * expit(margin) * expit(-margin)
+        return np.asarray(-100.0 * expit(margin) * expit(-margin))
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class Scorecard:
     def weights(self) -> Array:
         """Shares of shape (k,), summing to 1."""
         raw = np.array([m.weight for m in self.measures])
-        return raw / raw.sum()
+        return np.asarray(raw / raw.sum())
 
     def weight_by_metric(self) -> dict[str, float]:
         """Share per metric name."""

@@ -1,7 +1,10 @@
 """The published table of scores: one row per input row, each with a status."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,8 +28,10 @@ class Publication:
     ----------
     numbers : dict of str to ndarray of shape (n,)
         ``churn_probability`` (where there is one) and ``health_score``; NaN where withheld or invalid.
-    tier : Categorical of length n
-        Missing where the score is.
+    tier_code : ndarray of int, shape (n,)
+        Position of the tier, 0 = healthiest, -1 where there is no score.
+    tiers : Tiers
+        Their names.
     coverage : ndarray of shape (n,)
         Share of the metrics that has a value, 0 to 1.
     status, status_detail : ndarray of str, shape (n,)
@@ -34,24 +39,33 @@ class Publication:
     """
 
     numbers: dict[str, Array]
-    tier: pd.Categorical
+    tier_code: NDArray[np.intp]
+    tiers: Tiers
     coverage: Array
     status: NDArray[np.object_]
     status_detail: NDArray[np.object_]
 
+    def columns(self) -> dict[str, Any]:
+        """The published columns by name, in order."""
+        return {
+            **self.numbers,
+            "tier": self.tiers.named(self.tier_code),
+            "coverage": self.coverage,
+            "status": pd.array(self.status, dtype="str"),
+            "status_detail": pd.array(self.status_detail, dtype="str"),
+        }
+
     def to_frame(self, index: pd.Index) -> pd.DataFrame:
         """One row per input row, under the index of the input."""
-        columns: dict[str, object] = {**self.numbers, "tier": self.tier, "coverage": self.coverage}
-        columns |= {"status": self.status, "status_detail": self.status_detail}
-        return pd.DataFrame(columns, index=index).astype({"status": "str", "status_detail": "str"})
+        return pd.DataFrame(self.columns(), index=index)
 
     def first(self) -> dict[str, object]:
         """The first row as plain values; None where there is no number."""
         plain: dict[str, object] = {
             name: None if np.isnan(values[0]) else float(values[0]) for name, values in self.numbers.items()
         }
-        code = int(self.tier.codes[0])
-        plain["tier"] = None if code < 0 else str(self.tier.categories[code])
+        code = int(self.tier_code[0])
+        plain["tier"] = None if code < 0 else self.tiers.names[code]
         plain["coverage"] = float(self.coverage[0])
         return plain | {"status": self.status[0], "status_detail": self.status_detail[0]}
 
@@ -98,8 +112,8 @@ def publish(
         notes.add(mask, f"unreadable or infinite: {name}")
     empty = code >= 2
     kept = {name: np.where(empty, np.nan, values) for name, values in numbers.items()}
-    tier = tiers.assign(kept["health_score"])
-    return Publication(kept, tier, coverage, _STATUSES[code], notes.text)
+    tier_code = tiers.codes(kept["health_score"])
+    return Publication(kept, tier_code, tiers, coverage, _STATUSES[code], notes.text)
 
 
 def _surprises(encoded: Encoded, schema: InputSchema) -> list[tuple[str, Mask]]:

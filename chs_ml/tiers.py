@@ -1,7 +1,10 @@
 """Tiers of health: Healthy, At-Risk, Critical, with bounds that are inclusive below."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,12 +39,23 @@ class Tiers:
             )
 
     @classmethod
-    def from_bounds(cls, bounds: Mapping[str, float]) -> "Tiers":
+    def from_bounds(cls, bounds: Mapping[str, float]) -> Tiers:
         """Make tiers from ``{name: lower bound}`` in any order."""
         ordered = sorted(bounds.items(), key=lambda item: -item[1])
         return cls(tuple(name for name, _ in ordered), tuple(float(bound) for _, bound in ordered))
 
-    def assign(self, score: NDArray[np.float64]) -> pd.Categorical:
+    def codes(self, score: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Position of the tier of scores of shape (n,), 0 = healthiest; -1 where the score is NaN."""
+        ascending = np.asarray(self.lower_bounds[::-1])
+        codes = len(ascending) - np.searchsorted(ascending, score, side="right")
+        return np.where(np.isnan(score), -1, np.clip(codes, 0, len(ascending) - 1))
+
+    def named(self, codes: NDArray[np.intp]) -> pd.Categorical[Any]:
+        """Ordered tiers of positions of shape (n,), healthiest first; -1 is missing."""
+        kind: Any = pd.CategoricalDtype(list(self.names), ordered=True)
+        return pd.Categorical.from_codes(codes, dtype=kind)
+
+    def assign(self, score: NDArray[np.float64]) -> pd.Categorical[Any]:
         """Cut scores into tiers.
 
         Parameters
@@ -54,7 +68,4 @@ class Tiers:
         Categorical of length n
             Ordered, healthiest first; missing where the score is.
         """
-        ascending = np.asarray(self.lower_bounds[::-1])
-        codes = len(ascending) - np.searchsorted(ascending, score, side="right")
-        codes = np.where(np.isnan(score), -1, np.clip(codes, 0, len(ascending) - 1))
-        return pd.Categorical.from_codes(codes, categories=list(self.names), ordered=True)
+        return self.named(self.codes(score))

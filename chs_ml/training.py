@@ -70,8 +70,8 @@ def train(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) -> H
     test = dataset.rows(split.test)
     report = judge(model, test, new_account=split.new_account, out_of_time=split.out_of_time)
     if spec.refit:
-        anchored = recipe.with_base_rate(dataset.rows(split.train).base_rate)
-        model = fit_health_model(dataset.matured, anchored, progress=progress)
+        anchor = recipe.scale.base_rate or dataset.rows(split.train).base_rate
+        model = fit_health_model(dataset.matured, recipe.with_base_rate(anchor), progress=progress)
     facts = {
         **model.facts,
         "split": _split_facts(split, dataset, refit=spec.refit),

@@ -20,8 +20,10 @@ Array = NDArray[np.float64]
 
 RIDGE = 1e-4
 MAX_STEPS = 25
+SHARES = (1.0, 0.5, 0.25, 0.1, 0.02, 0.004, 0.0008)
+"""Parts of a Newton step that are tried until one lowers the loss."""
 LARGEST = 60.0
-"""Bound on the sum of the weights, in log-odds: where the outcome is perfectly separated they would be infinite."""
+"""Bound on the sum of the weights, in log-odds: perfect separation would make them infinite."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def fit_weights(
     for _ in range(MAX_STEPS):
         target = _newton_target(fit, health, churned, penalty=price, row_weight=row_weight)
         better, lower = fit, loss
-        for share in (1.0, 0.5, 0.25, 0.1, 0.02):
+        for share in SHARES:
             trial = WeightFit(
                 fit.intercept + share * (target.intercept - fit.intercept),
                 fit.beta + share * (target.beta - fit.beta),
@@ -142,7 +144,7 @@ def nonnegative_minimum(hessian: Array, gradient: Array) -> Array:
     jitter = 1e-10 * float(np.trace(hessian)) / len(hessian)
     root = cholesky(hessian + jitter * np.eye(len(hessian)), lower=True)
     beta, _ = nnls(root.T, solve_triangular(root, gradient, lower=True))
-    return beta
+    return np.asarray(beta)
 
 
 @dataclass(frozen=True)
@@ -158,13 +160,14 @@ class WeightStep:
         Curvature of the penalised loss at the full fit.
     account_scores : ndarray of shape (accounts, k)
         What each account adds to the gradient.
-    beta : ndarray of shape (k,)
-        The full fit.
+    linear : ndarray of shape (k,)
+        What the full fit and the penalty add to the linear term. A weight that is held at 0 has a slope at
+        the full fit: it must be overcome before the weight becomes positive.
     """
 
     hessian: Array
     account_scores: Array
-    beta: Array
+    linear: Array
 
     @classmethod
     def at(
@@ -174,12 +177,11 @@ class WeightStep:
         p = expit(fit.margin(health))
         curvature = np.maximum(p * (1.0 - p), 1e-6)
         centred = health - curvature @ health / curvature.sum()
-        hessian = centred.T @ (centred * curvature[:, None]) + penalty.matrix
+        hessian = centred.T @ (centred * curvature[:, None])
         rows = centred * (p - churned)[:, None]
         by_account = [np.bincount(accounts, column) for column in rows.T]
-        return cls(hessian, np.column_stack(by_account), fit.beta)
+        return cls(hessian + penalty.matrix, np.column_stack(by_account), hessian @ fit.beta)
 
     def replicate(self, draw: NDArray[np.intp]) -> Array:
         """Weights of shape (k,) for accounts drawn `draw` times each."""
-        gradient = (draw - 1.0) @ self.account_scores + self.hessian @ self.beta
-        return nonnegative_minimum(self.hessian, gradient)
+        return nonnegative_minimum(self.hessian, draw @ self.account_scores + self.linear)

@@ -137,17 +137,31 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = [
     ({"y": ["Yes", "No"] * 40}, {"churned": "Yess"}, {}, "found also 'Yes'"),
     ({"y": ["Yes", "No"] * 40}, {}, {}, r"80 of 80 are not: 'Yes', 'No'. Name"),
     ({"y": ["lost", "won", "up", "won"] * 20}, {"churned": "lost"}, {}, "Say which of them mean renewed"),
-    ({"id": ["A", "A", "B", "B"] * 20}, {}, {}, "Each account must stand in one row; 78 rows repeat .* 'A', 'B'"),
+    (
+        {"id": ["A", "A", "B", "B"] * 20},
+        {},
+        {},
+        "Each account must stand in one row; 78 rows repeat .* 'A', 'B'",
+    ),
     ({"id": [None, " ", *range(78)]}, {}, {}, "2 of 80 have none, the first in row 1"),
     ({}, {"account": "ID"}, {}, "account names the column 'ID', which the table lacks. Did you mean 'id'"),
     ({}, {"keep": ["ownr"]}, {}, r"\[data\] keep names the column 'ownr'.* The table has 5 columns"),
     ({}, {}, {"usge": {}}, r"\[metrics.usge\] names the column 'usge'.* Did you mean 'usage'"),
     ({}, {}, {"plan": {"direction": "higher"}}, "direction = 'higher' cannot hold for a category"),
     ({}, {"ignore": ["usage", "plan", "active"]}, {}, "at least one metric"),
-    ({"m": "soon"}, {"snapshot_date": "m", "horizon_days": 9}, {}, "m: every snapshot must have a date.*'soon'"),
-    ({"m": "2024-01-31", "id": "A"}, {"snapshot_date": "m", "horizon_days": 9}, {},
-     "79 rows repeat one: 'A on 2024-01-31'"),
-]  # fmt: skip
+    (
+        {"m": "soon"},
+        {"snapshot_date": "m", "horizon_days": 9},
+        {},
+        "m: every snapshot must have a date.*'soon'",
+    ),
+    (
+        {"m": "2024-01-31", "id": "A"},
+        {"snapshot_date": "m", "horizon_days": 9},
+        {},
+        "79 rows repeat one: 'A on 2024-01-31'",
+    ),
+]
 
 
 @pytest.mark.parametrize(("columns", "data", "metrics", "message"), REFUSED)

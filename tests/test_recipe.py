@@ -85,16 +85,20 @@ def test_recipes_are_frozen() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"data": DATA, "metrics": {"tenure": {"directon": "higher"}}},
-     r"Unknown key \[metrics.tenure\] directon. Did you mean 'direction'\?"),
+    (
+        {"data": DATA, "metrics": {"tenure": {"directon": "higher"}}},
+        r"Unknown key \[metrics.tenure\] directon. Did you mean 'direction'\?",
+    ),
     ({"data": {**DATA, "chruned": "Yes"}}, r"Unknown key \[data\] chruned. Did you mean 'churned'\?"),
     ({"data": DATA, "model": {"zzz": 1}}, r"Unknown key \[model\] zzz. Known: kind, prior"),
     ({"data": DATA, "modle": {}}, r"Unknown table or key \[modle\]. Did you mean 'model'\?"),
     ({"data": DATA, "account": "id"}, r"Did you mean '\[data\] account'\?"),
     ({}, r"\[data\] is missing"),
     ({"data": {"path": "t.csv"}}, r"\[data\] outcome is missing"),
-    ({"data": DATA, "metrics": {"a": {"direction": "highr"}}},
-     r"""\[metrics.a\] direction must be "higher", "lower" or .*; got 'highr'. Did you mean 'higher'"""),
+    (
+        {"data": DATA, "metrics": {"a": {"direction": "highr"}}},
+        r"""\[metrics.a\] direction must be "higher", "lower" or .*; got 'highr'. Did you mean 'higher'""",
+    ),
     ({"data": DATA, "metrics": {"a": "higher"}}, r"\[metrics.a\] must be a table of keys; got 'higher'"),
     ({"data": "t.csv"}, r"\[data\] must be a table of keys"),
     ({"data": {**DATA, "ignore": "a"}}, r"\[data\] ignore must be a list"),
@@ -112,10 +116,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"data": {**DATA, "account": "y"}}, "must be different columns"),
     ({"data": DATA, "split": {"test_from": "2024-01-31"}}, r"test_from needs \[data\] snapshot_date"),
     ({"data": DATA, "metrics": {"y": {}}}, r"are no metrics; \[metrics\] names \['y'\]"),
-    ({"data": {**DATA, "ignore": ["a"]}, "metrics": {"a": {}}},
-     r"\[metrics\] and \[data\] ignore both name 'a'"),
+    (
+        {"data": {**DATA, "ignore": ["a"]}, "metrics": {"a": {}}},
+        r"\[metrics\] and \[data\] ignore both name 'a'",
+    ),
     ({"data": DATA, "tiers": {"Good": 50}}, "Tiers must be at least two distinct names"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("content", "message"), REFUSED)

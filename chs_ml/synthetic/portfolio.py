@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chs_ml.errors import InputError
 from chs_ml.metric import Direction, Kind
 from chs_ml.outcome import Outcome
 from chs_ml.synthetic.accounts import (
@@ -18,12 +17,13 @@ from chs_ml.synthetic.accounts import (
     TERMS,
     Accounts,
     Calendar,
-    draw_accounts,
 )
 from chs_ml.synthetic.catalogue import CATALOGUE, WEIGHTED
-from chs_ml.synthetic.paths import Paths, draw_paths
-from chs_ml.synthetic.renewals import HORIZON_DAYS, Renewals, draw_renewals, outcome_words
-from chs_ml.synthetic.truth import Truth, churn_at_renewal
+from chs_ml.synthetic.drawing import draw
+from chs_ml.synthetic.paths import Paths
+from chs_ml.synthetic.raw_tables import RawTables, make_raw_tables
+from chs_ml.synthetic.renewals import HORIZON_DAYS, Renewals, outcome_words
+from chs_ml.synthetic.truth import Truth
 
 Integers = NDArray[np.int64]
 
@@ -61,6 +61,8 @@ class Portfolio:
         True weights, curves, and the true probability of each row of customers.
     data_cut : Timestamp
         Last day of which anything is known.
+    months, seed : int
+        What it was simulated with.
     """
 
     customers: pd.DataFrame
@@ -68,6 +70,16 @@ class Portfolio:
     renewals: pd.DataFrame
     truth: Truth
     data_cut: pd.Timestamp
+    months: int
+    seed: int
+
+    def raw_tables(self) -> RawTables:
+        """Make the raw tables behind the metrics: contracts, usage by day, tickets, surveys, invoices …
+
+        The portfolio is drawn once more, so that it need not keep what it was made of.
+        """
+        drawn = draw(accounts=len(self.accounts), months=self.months, seed=self.seed)
+        return make_raw_tables(drawn, self.accounts, seed=self.seed)
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -113,23 +125,17 @@ def simulate(*, accounts: int = 2000, months: int = 24, seed: int = 0) -> Portfo
     InputError
         Where there are no accounts, too few months for an outcome to be known, or the seed is negative.
     """
-    if accounts < 1 or months <= Calendar.horizon or seed < 0:
-        raise InputError(
-            f"A portfolio needs at least 1 account, {Calendar.horizon + 1} months, so that some outcomes are "
-            f"known, and a seed that is not negative; got accounts={accounts}, months={months}, seed={seed}."
-        )
-    rng = np.random.default_rng(seed)
-    calendar = Calendar(months)
-    drawn = draw_accounts(rng, accounts, calendar)
-    paths = draw_paths(rng, drawn, calendar)
-    renewals = draw_renewals(rng, drawn, churn_at_renewal(drawn, paths), calendar)
-    customers, probability = _customers(drawn, paths, renewals, calendar)
+    made = draw(accounts=accounts, months=months, seed=seed)
+    drawn, calendar, renewals = made.accounts, made.calendar, made.renewals
+    customers, probability = _customers(drawn, made.paths, renewals, calendar)
     return Portfolio(
         customers=customers,
         accounts=_accounts_table(drawn, calendar),
         renewals=_renewals_table(drawn, renewals, calendar),
         truth=Truth(probability=probability),
         data_cut=pd.Timestamp(calendar.data_cut),
+        months=months,
+        seed=seed,
     )
 
 

@@ -1,7 +1,8 @@
 """Exact SHAP contributions at about the price of a prediction.
 
-model text ──model_text──▶ trees ──atoms, grouping, plan──▶ groups of leaves ──shapley, assembly──▶ tables ──▶ margin,
-contributions (numpy_evaluation, or numba_evaluation with the same bits)
+model text ──model_text──▶ trees ──atoms, grouping, plan──▶ groups of leaves ──shapley, assembly──▶ tables
+
+tables ──numpy_evaluation, or numba_evaluation with the same bits──▶ margin, contributions
 """
 
 from chs_ml.tree_tables.errors import (

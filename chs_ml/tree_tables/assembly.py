@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import accumulate
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ _MAX_STEPS = 6
 
 
 class Places(NamedTuple):
-    """For some table columns: the output row, the first number in `table`, the distance of the next, the group."""
+    """For some table columns: output row, first number in `table`, distance to the next, and group."""
 
     column: NDArray[np.int64]
     start: NDArray[np.int64]
@@ -40,10 +41,11 @@ class TableArrays:
     used : (u,) columns of X that any split asks.
     cut, cut_start : right ends of the atoms of each used feature.
     base : (g,) pattern of a row whose every digit is that of atom 0.
-    step_feature, step_atom, step_weight : the pattern grows by the weight when the row's atom is greater than the step's.
-    look_feature, look_offset, look : digits with many changes add `look[offset + atom]` to the pattern instead.
-    column_start, column : output row of each table column: 0 is the margin, `1 + feature` a contribution; the margin comes first.
-    table_start, table : pattern after pattern, each with all its columns side by side: one row reads one place of memory.
+    step_feature, step_atom, step_weight : the pattern grows by the weight when the row's atom is greater
+        than the step's.
+    look_feature, look_offset, look : digits with many changes add `look[offset + atom]` instead.
+    column_start, column : output row of each table column: first 0, the margin, then `1 + feature`.
+    table_start, table : pattern after pattern, each with its columns side by side: a row reads one place.
     Patterns and their weights are 16-bit and wrap around, so a step down is a large weight.
     """
 
@@ -111,7 +113,9 @@ def assemble(plan: TablePlan) -> TableArrays:
         look_offset=_starts(len(digits) for _, digits in looks)[:-1],
         look=_wrapped([weight for _, digits in looks for weight in digits]),
         column_start=_starts(1 + len(group.digits) for group in plan.groups),
-        column=np.array([c for group in plan.groups for c in (0, *(1 + d.feature for d in group.digits))], dtype=np.int64),
+        column=np.array(
+            [c for group in plan.groups for c in (0, *(1 + d.feature for d in group.digits))], dtype=np.int64
+        ),
         table_start=table_start,
         table=_fill(plan, table_start),
     )
@@ -120,9 +124,9 @@ def assemble(plan: TablePlan) -> TableArrays:
 def expected_value(plan: TablePlan) -> float:
     """Mean margin when every feature is unknown: leaf values weighted by the odds of reaching them."""
     total = 0.0
-    for group, weight in zip(plan.groups, plan.weights, strict=True):
+    for group in plan.groups:
         for leaf in group.leaves:
-            total += weight * leaf.value * float(np.prod(list(leaf.odds.values())))
+            total += leaf.value * prod(leaf.odds.values())
     return total / plan.n_models
 
 
@@ -165,7 +169,7 @@ def _fill(plan: TablePlan, table_start: NDArray[np.int64]) -> NDArray[np.float64
     for index, position, contributions in _leaf_batches(plan):
         group = plan.groups[index]
         part = table[table_start[index] : table_start[index + 1]].reshape(group.n_patterns, -1)
-        _add_leaf(part.T, group, position, plan.weights[index], contributions)
+        _add_leaf(part.T, group, position, contributions)
     return table
 
 
@@ -181,18 +185,18 @@ def _leaf_batches(plan: TablePlan) -> Iterator[tuple[int, int, NDArray[np.float6
             chosen = places[first : first + batch]
             leaves = [plan.groups[index].leaves[position] for index, position in chosen]
             odds = np.array([list(leaf.odds.values()) for leaf in leaves]).reshape(len(leaves), count)
-            values = np.array([plan.weights[i] * leaf.value for (i, _), leaf in zip(chosen, leaves, strict=True)])
+            values = np.array([leaf.value for leaf in leaves])
             for (index, position), found in zip(chosen, leaf_contributions(odds, values), strict=True):
                 yield index, position, found
 
 
 def _add_leaf(
-    part: NDArray[np.float64], group: Group, position: int, weight: float, contributions: NDArray[np.float64]
+    part: NDArray[np.float64], group: Group, position: int, contributions: NDArray[np.float64]
 ) -> None:
     """Add one leaf to its group's table (columns by patterns)."""
     leaf = group.leaves[position]
     agreement = _agreement(group, position, leaf)
-    part[0][agreement == (1 << len(leaf.odds)) - 1] += weight * leaf.value
+    part[0][agreement == (1 << len(leaf.odds)) - 1] += leaf.value
     column = {digit.feature: 1 + place for place, digit in enumerate(group.digits)}
     for found, feature in zip(contributions, leaf.odds, strict=True):
         part[column[feature]] += found[agreement]

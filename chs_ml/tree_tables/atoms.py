@@ -1,9 +1,9 @@
 """Which values a model cannot tell apart.
 
-All splits on a feature, over all trees, cut its values into *atoms*: half-open intervals `(cut[i-1], cut[i]]`, and
-NaN. Within an atom every split of the model answers alike, so an atom's number is all that evaluation needs, and
-one value (its right end) stands for it when a split is asked. Categories are intervals too: the code 3 is what
-LightGBM truncates to 3, hence `[3, 4)`.
+All splits on a feature, over all trees, cut its values into *atoms*: half-open intervals
+`(cut[i-1], cut[i]]`, and NaN. Within an atom every split of the model answers alike, so an atom's number is
+all that evaluation needs, and one value (its right end) stands for it when a split is asked. Categories are
+intervals too: the code 3 is what LightGBM truncates to 3, hence `[3, 4)`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Splitting a tree's leaves into groups small enough for one table each.
 
-Leaves are taken in the order they stand in the tree. For a group of neighbouring leaves and a feature, what matters of a
-value is only which of the group's leaves it agrees with; atoms that agree with the same leaves share a *digit*. A group's
-table has one row per combination of digits, so a group is feasible when the product of its digit counts is small.
+Leaves are taken in the order they stand in the tree. For a group of neighbouring leaves and a feature, what
+matters of a value is only which of the group's leaves it agrees with; atoms that agree with the same leaves
+share a *digit*. A group's table has one row per combination of digits, so a group is feasible when the
+product of its digit counts is small.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _STREAM_COST = 1.3 / 8192  # reading one number of the table from memory, shared
 class Leaf:
     """A leaf as its path tells it.
 
-    `odds` maps each distinct feature of the path to the share of training rows that agree with the path's splits on that
-    feature when it is unknown: the product of child cover over parent cover.
+    `odds` maps each distinct feature of the path to the share of training rows that agree with the path's
+    splits on that feature when it is unknown: the product of child cover over parent cover.
     """
 
     value: float
@@ -42,7 +43,10 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class FeatureAnswers:
-    """What one feature's atoms answer in one tree: for each atom a state, for each state the leaves it agrees with."""
+    """What one feature's atoms answer in one tree.
+
+    Each atom has a state; each state a bit set of the leaves it agrees with.
+    """
 
     state_of_atom: NDArray[np.int64]
     leaves_of_state: tuple[int, ...]
@@ -117,8 +121,8 @@ def _walk(tree: Tree) -> tuple[list[Leaf], dict[int, int]]:
 def _share(tree: Tree, split: Split, child: int) -> float:
     """Share of a split's training rows that went to one child."""
     cover = tree.splits[child].cover if child >= 0 else tree.leaf_cover[~child]
-    # A node that no training row reached has no odds of its own. It is entered with odds 0, so any choice leaves the expected
-    # value alone; halves keep the odds a distribution.
+    # A node that no training row reached has no odds of its own. It is entered with odds 0, so any choice
+    # leaves the expected value alone; halves keep the odds a distribution.
     return cover / split.cover if split.cover > 0 else 0.5
 
 
@@ -154,8 +158,10 @@ def _answers(
     return FeatureAnswers(state, tuple(agrees), asked)
 
 
-def _cheapest_bounds(n_leaves: int, answers: Mapping[int, FeatureAnswers], max_nodes: int) -> list[tuple[int, int]]:
-    """Shortest path over the gaps between leaves; an edge is a feasible group, its length the cost of a row."""
+def _cheapest_bounds(
+    n_leaves: int, answers: Mapping[int, FeatureAnswers], max_nodes: int
+) -> list[tuple[int, int]]:
+    """Shortest path over the gaps between leaves: an edge is a feasible group, its length a row's cost."""
     best = [float("inf")] * n_leaves + [0.0]
     end_of = [0] * n_leaves
     for first in range(n_leaves - 1, -1, -1):
@@ -165,8 +171,8 @@ def _cheapest_bounds(n_leaves: int, answers: Mapping[int, FeatureAnswers], max_n
             if prod(sizes) > 2**limit:
                 if last == first + 1:
                     raise UngroupableTreeError(
-                        f"a leaf depends on {len(sizes)} distinct features, more than the {limit} that a table can hold; "
-                        "limit max_depth in training, or use LightGBM's own pred_contrib for this model"
+                        f"a leaf depends on {len(sizes)} distinct features, more than the {limit} that a "
+                        "table can hold; limit max_depth in training, or use LightGBM's own pred_contrib"
                     )
                 break
             cost = _cost(sizes) + best[last]

@@ -51,11 +51,10 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class TreeModel:
-    """The trees of one booster; the margin is the sum (or, for random forests, the mean) of their leaves."""
+    """The trees of one booster; the margin is the sum of their leaves."""
 
     feature_names: tuple[str, ...]
     trees: tuple[Tree, ...]
-    averaged: bool
 
 
 def parse_model(text: str, *, num_iteration: int | None = None) -> TreeModel:
@@ -69,7 +68,7 @@ def parse_model(text: str, *, num_iteration: int | None = None) -> TreeModel:
     Raises
     ------
     ModelTextError : when the text is not a complete model.
-    UnsupportedModelError : for multiclass models and linear leaves.
+    UnsupportedModelError : for multiclass models, random forests and linear leaves.
     """
     body, end, _ = text.partition("\nend of trees")
     if not text.startswith("tree\n") or not end:
@@ -78,6 +77,8 @@ def parse_model(text: str, *, num_iteration: int | None = None) -> TreeModel:
     header = _fields(head)
     if header.get("num_tree_per_iteration", "1") != "1":
         raise UnsupportedModelError("a model with several outputs (multiclass) has no single margin")
+    if "average_output" in header:
+        raise UnsupportedModelError("a random forest's margin is not the sum of its trees")
     if num_iteration is not None and num_iteration > 0:
         blocks = blocks[:num_iteration]
     try:
@@ -90,7 +91,7 @@ def parse_model(text: str, *, num_iteration: int | None = None) -> TreeModel:
         raise ModelTextError(f"damaged LightGBM model text: {error!r}") from error
     if len(names) != n_features:
         raise ModelTextError(f"{len(names)} feature names for {n_features} features")
-    return TreeModel(names, trees, averaged="average_output" in header)
+    return TreeModel(names, trees)
 
 
 def _fields(block: str) -> dict[str, str]:
@@ -122,14 +123,18 @@ def _parse_splits(fields: dict[str, str], n_splits: int) -> tuple[Split, ...]:
         [int(word) for word in fields[key].split()]
         for key in ("split_feature", "decision_type", "left_child", "right_child")
     )
-    threshold, cover = ([float(word) for word in fields[key].split()] for key in ("threshold", "internal_count"))
+    threshold, cover = (
+        [float(word) for word in fields[key].split()] for key in ("threshold", "internal_count")
+    )
     if {len(column) for column in (feature, decision, left, right, threshold, cover)} != {n_splits}:
         raise ModelTextError("the columns of a tree differ in length")
     return tuple(
         Split(
             feature=feature[node],
             threshold=threshold[node],
-            categories=_categories(fields, int(threshold[node])) if decision[node] & _CATEGORICAL_BIT else None,
+            categories=_categories(fields, int(threshold[node]))
+            if decision[node] & _CATEGORICAL_BIT
+            else None,
             missing=decision[node] >> _MISSING_SHIFT & 3,
             default_left=bool(decision[node] & _DEFAULT_LEFT_BIT),
             left=left[node],
@@ -144,7 +149,12 @@ def _categories(fields: dict[str, str], index: int) -> NDArray[np.int64]:
     """The codes in bitset `index`: 32 codes to a word, lowest bit first."""
     bounds = fields["cat_boundaries"].split()
     words = fields["cat_threshold"].split()[int(bounds[index]) : int(bounds[index + 1])]
-    codes = [32 * position + bit for position, word in enumerate(words) for bit in range(32) if int(word) >> bit & 1]
+    codes = [
+        32 * position + bit
+        for position, word in enumerate(words)
+        for bit in range(32)
+        if int(word) >> bit & 1
+    ]
     return np.array(codes, dtype=np.int64)
 
 

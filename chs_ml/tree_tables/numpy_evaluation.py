@@ -1,7 +1,7 @@
 """Evaluating tables with NumPy: whole columns of a block of rows, or all groups of a single row.
 
-Every output is a sum over groups in their order, starting from 0.0, in both ways and in the compiled evaluator, so a
-row's numbers do not depend on the rows around it, to the last bit.
+Every output is a sum over groups in their order, starting from 0.0, in both ways and in the compiled
+evaluator, so a row's numbers do not depend on the rows around it, to the last bit.
 """
 
 from __future__ import annotations
@@ -82,4 +82,6 @@ def _add_by_row(arrays: TableArrays, rows: Floats, out: Floats) -> None:
         np.add.at(pattern, arrays.group_of_step[above], arrays.step_weight[above])
         np.add.at(pattern, arrays.group_of_look, arrays.look[arrays.look_offset + atom[arrays.look_feature]])
         # bincount adds in the order given, starting from 0.0: the order of the groups.
-        out[:, row] = np.bincount(column, weights=arrays.table[start + width * pattern[group]], minlength=len(out))
+        out[:, row] = np.bincount(
+            column, weights=arrays.table[start + width * pattern[group]], minlength=len(out)
+        )

@@ -27,14 +27,12 @@ class TablePlan:
     feature_names : columns of X, in order.
     cuts : per used feature, the right ends of its atoms.
     groups : every group of every tree, in the order of evaluation.
-    weights : per group, the factor of its leaf values (1, or one over the trees of a random forest).
     n_models : boosters whose margins are averaged.
     """
 
     feature_names: tuple[str, ...]
     cuts: dict[int, NDArray[np.float64]]
     groups: tuple[Group, ...]
-    weights: tuple[float, ...]
     n_models: int
 
     @cached_property
@@ -60,8 +58,9 @@ def plan_within(models: Sequence[TreeModel], *, max_nodes: int, max_bytes: float
             break
     if plan.nbytes > max_bytes:
         raise TablesTooLargeError(
-            f"the tables would take {needed / 1e6:,.0f} MB ({plan.nbytes / 1e6:,.0f} MB with smaller groups), more than the "
-            f"{max_bytes / 1e6:,.0f} MB allowed by max_bytes; train smaller or fewer trees, or raise the bound"
+            f"the tables would take {needed / 1e6:,.0f} MB, with smaller groups {plan.nbytes / 1e6:,.0f} MB, "
+            f"more than the {max_bytes / 1e6:,.0f} MB allowed by max_bytes; train smaller or fewer trees, "
+            "or raise the bound"
         )
     return plan
 
@@ -78,13 +77,10 @@ def plan_tables(models: Sequence[TreeModel], *, max_nodes: int) -> TablePlan:
     cuts = {feature: cut_points(splits) for feature, splits in sorted(_splits_by_feature(models).items())}
     atoms = {feature: atom_values(ends) for feature, ends in cuts.items()}
     groups: list[Group] = []
-    weights: list[float] = []
     for model in models:
         for tree in model.trees:
-            found = group_leaves(tree, atoms, max_nodes)
-            groups.extend(found)
-            weights.extend([1.0 / len(model.trees) if model.averaged else 1.0] * len(found))
-    return TablePlan(models[0].feature_names, cuts, tuple(groups), tuple(weights), len(models))
+            groups.extend(group_leaves(tree, atoms, max_nodes))
+    return TablePlan(models[0].feature_names, cuts, tuple(groups), len(models))
 
 
 def _check_alike(models: Sequence[TreeModel]) -> None:

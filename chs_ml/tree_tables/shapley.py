@@ -1,13 +1,13 @@
 """Shapley values of one leaf, for every pattern of agreement at once.
 
-A leaf of value `v` lies behind `m` distinct features. When feature `j` is known, the row agrees with the path (1) or not
-(0); when unknown, it agrees with odds `z_j`. The game "v times the product of agreements" has the multilinear extension
-`v * prod_j(t a_j + (1 - t) z_j)`, so Shapley's average over orders is an integral over `t` (Owen 1972):
+A leaf of value `v` lies behind `m` distinct features. When feature `j` is known, the row agrees with the path
+(`a_j` = 1) or not (0); when unknown, it agrees with odds `z_j`. The game "v times the product of agreements"
+is multilinear, so Shapley's average over orders is an integral along the diagonal (Owen 1972):
 
     phi_j = v (a_j - z_j) * integral_0^1 prod_{i != j} (t a_i + (1 - t) z_i) dt
 
-The integrand is a polynomial of degree `m - 1`: Gauss-Legendre with `ceil(m / 2)` points is exact. All its terms are
-positive, so nothing cancels.
+The integrand is a polynomial of degree `m - 1`: Gauss-Legendre with `ceil(m / 2)` points is exact. No factor
+is negative, so nothing cancels.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def _products(unknown: NDArray[np.float64], point: float) -> NDArray[np.float64]
 def gauss_legendre(n: int) -> tuple[tuple[float, float], ...]:
     """Points and weights on [0, 1], correctly rounded.
 
-    Computed in decimal arithmetic, because the usual eigenvalue routine differs in the last bit between machines, and tables
-    built from one model must be the same everywhere.
+    Computed in decimal arithmetic, because the usual eigenvalue routine differs in the last bit between
+    machines, and tables built from one model must be the same everywhere.
     """
     with localcontext() as context:
         context.prec = 50

@@ -23,7 +23,7 @@ Engine = Literal["auto", "numba", "numpy"]
 AddRows = Callable[[TableArrays, NDArray[np.float64], NDArray[np.float64], int, int], None]
 
 _BLOCK = 8192
-"""Rows evaluated at once: large enough to share the reading of a table, small enough to stay in the processor's cache."""
+"""Rows evaluated at once: enough to share the reading of a table, few enough for the processor's cache."""
 
 MAX_BYTES = 300e6
 
@@ -36,10 +36,10 @@ class BoosterLike(Protocol):
 
 @dataclass(frozen=True)
 class TreeTables:
-    """The mean margin of several boosters, and each feature's exact path-dependent SHAP value, from look-up tables.
+    """The mean margin of several boosters and exact path-dependent SHAP values, from look-up tables.
 
-    Built by `TreeTables.from_boosters`; see `docs/exact-shap.md` for the method. Results do not depend on the other rows,
-    the number of threads, or the engine, to the last bit.
+    Built by `TreeTables.from_boosters`; see `docs/exact-shap.md` for the method. Results do not depend on the
+    other rows, the number of threads, or the engine, to the last bit.
 
     Parameters
     ----------
@@ -71,20 +71,22 @@ class TreeTables:
         Parameters
         ----------
         boosters : LightGBM boosters, or model texts as saved by them; one, or several to average.
-        num_iteration : trees of each booster to use; None uses the best iteration where a booster knows one, else all; a
-            text holds no best iteration.
-        max_nodes : a table has at most `2**max_nodes` patterns, 1 to 12; a leaf that no group can take has a table of
-            its own with up to `2**14`.
+        num_iteration : trees of each booster to use; None uses the best iteration where a booster knows one,
+            else all; a text holds no best iteration.
+        max_nodes : a table has at most `2**max_nodes` patterns, 1 to 12; a leaf that no group can take has a
+            table of its own with up to `2**14`.
         max_bytes : upper bound of the tables' memory. Where it is exceeded, smaller groups are tried first.
         engine : `auto`, `numba` or `numpy`.
 
         Raises
         ------
         ModelTextError : the text is damaged.
-        UnsupportedModelError : multiclass models, linear leaves, or boosters that differ in their features.
+        UnsupportedModelError : multiclass models, random forests, linear leaves, or boosters that differ in
+            their features.
         UngroupableTreeError : a leaf depends on more than 14 distinct features.
         TablesTooLargeError : the tables would not fit in `max_bytes`.
-        All of them are `TreeTablesError`, hence `ValueError`: LightGBM's `predict` and `pred_contrib` still apply.
+
+        All are `TreeTablesError`, hence `ValueError`; LightGBM's `predict` and `pred_contrib` still apply.
         """
         plan = plan_tables(boosters, num_iteration=num_iteration, max_nodes=max_nodes, max_bytes=max_bytes)
         return cls(plan.feature_names, expected_value(plan), plan.n_models, assemble(plan), engine)
@@ -110,9 +112,12 @@ class TreeTables:
         ------
         ValueError : when X is not an (n, k) array of numbers.
         """
-        return self._evaluate(X, 1, n_threads)[0]
+        margin: NDArray[np.float64] = self._evaluate(X, 1, n_threads)[0]
+        return margin
 
-    def contributions(self, X: ArrayLike, *, n_threads: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def contributions(
+        self, X: ArrayLike, *, n_threads: int = 1
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Margin and contributions in one pass.
 
         Parameters
@@ -122,8 +127,8 @@ class TreeTables:
         Returns
         -------
         margin : (n,) log-odds, the same bits as `margin(X)`.
-        contributions : (n, k) in Fortran order, log-odds; `expected_value + contributions.sum(axis=1)` is the margin up to
-            rounding (about 1e-15 per tree).
+        contributions : (n, k) in Fortran order, log-odds; `expected_value + contributions.sum(axis=1)` is the
+            margin up to rounding (1e-10 at most, usually 1e-14).
 
         Raises
         ------
@@ -137,7 +142,7 @@ class TreeTables:
         if n_threads < 1:
             raise ValueError(f"n_threads must be at least 1, not {n_threads}")
         out = np.zeros((n_out, len(values)))
-        add_rows = _add_rows(self.engine)
+        add_rows = evaluator(self.engine)
 
         def block(first: int) -> None:
             last = min(first + _BLOCK, len(values))
@@ -186,7 +191,7 @@ def _read(booster: BoosterLike | str, num_iteration: int | None) -> TreeModel:
 
 
 @cache
-def _add_rows(engine: Engine) -> AddRows:
+def evaluator(engine: Engine) -> AddRows:
     """The evaluator of an engine; numba's is imported here, when first needed."""
     if engine == "numpy" or (engine == "auto" and find_spec("numba") is None):
         return numpy_evaluation.add_rows
@@ -196,6 +201,8 @@ def _add_rows(engine: Engine) -> AddRows:
         if engine == "numba":
             raise
         # numba supports new versions of NumPy and Python late, and says so when imported.
-        warnings.warn(f"numba is installed but cannot be used, NumPy is: {error}", RuntimeWarning, stacklevel=4)
+        warnings.warn(
+            f"numba is installed but cannot be used, NumPy is: {error}", RuntimeWarning, stacklevel=4
+        )
         return numpy_evaluation.add_rows
     return compiled

@@ -24,6 +24,18 @@ MAX_THREADS = 4
 Replicates = dict[str, Array]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Resampling:
+    """How a bootstrap is drawn: number of replicates, seed, and level of its intervals."""
+
+    replicates: int = 500
+    random_state: int = 0
+    level: float = 0.95
+
+
+USUAL = Resampling()
+
+
 @dataclass(frozen=True)
 class Judged:
     """One score, made ready for replicates.
@@ -121,6 +133,17 @@ def over_replicates(
         with ThreadPoolExecutor(workers) as pool:
             blocks = list(pool.map(block, tasks))
     return {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]} if blocks else {}
+
+
+def resampled(compute: Callable[[Array], Replicates], account: Codes, resampling: Resampling) -> Replicates:
+    """Run a function of account counts, shape (b, g), over the replicates that `resampling` asks for."""
+    return over_replicates(
+        compute,
+        int(account.max()) + 1,
+        len(account),
+        n_bootstrap=resampling.replicates,
+        random_state=resampling.random_state,
+    )
 
 
 def account_counts(n_accounts: int, *, size: int, rng: np.random.Generator) -> Array:

@@ -12,7 +12,7 @@ from chs_ml.validation.ranking import SMALLEST_PROBABILITY
 from chs_ml.validation.result import NAN, Array, Codes, Interval
 
 MOST_BINS = 10
-_STEPS, _TOLERANCE, _STEEPEST = 100, 1e-10, 50.0
+_STEPS, _TOLERANCE, _LONGEST_STEP, _CERTAIN = 100, 1e-9, 5.0, 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +60,6 @@ class Calibration:
         Of mean predicted minus churn rate, account-clustered.
     expected_error : float
         Mean absolute gap of the bins, weighted by rows (ECE with equal-mass bins).
-    ici : float
-        Integrated calibration index: mean absolute gap between probability and smooth calibration curve.
     bins : tuple of CalibrationBin
         At most ten of equal mass, tied probabilities together.
     n, events : int
@@ -78,7 +76,6 @@ class Calibration:
     base_rate: float
     difference_interval: Interval
     expected_error: float
-    ici: float
     bins: tuple[CalibrationBin, ...]
     n: int
     events: int
@@ -139,14 +136,14 @@ def fit_logistic(
     lost = LogisticFit(np.full(k, NAN), np.full((k, k), NAN), accounts)
     for _ in range(_STEPS):
         chance = expit(design @ coefficients + offset)
-        information = (design * (chance * (1.0 - chance))[:, None]).T @ design
-        if not np.all(np.isfinite(information)) or np.linalg.cond(information) > 1e12:
+        weights = chance * (1.0 - chance)
+        information = (design * weights[:, None]).T @ design
+        if weights.max() < _CERTAIN or np.linalg.cond(information) > 1e14:
             return lost
         step = np.linalg.solve(information, design.T @ (churned - chance))
-        coefficients = coefficients + np.clip(step, -2.0, 2.0)
-        if np.abs(coefficients).max() > _STEEPEST:
-            return lost
-        if np.abs(step).max() < _TOLERANCE:
+        reach = float(np.abs(design @ step).max())
+        coefficients = coefficients + step * min(1.0, _LONGEST_STEP / max(reach, _TOLERANCE))
+        if reach < _TOLERANCE:
             break
     else:
         return lost
@@ -184,7 +181,6 @@ def calibration(probability: Array, churned: Array, account: Codes, *, level: fl
         mean_predicted=float(probability.mean()),
         base_rate=float(churned.mean()),
         difference_interval=mean_interval(probability - churned, account, level=level),
-        ici=NAN,
         expected_error=float(np.sum(weights * [abs(b.predicted - b.realised) for b in bins])),
         bins=bins,
         n=len(churned),

@@ -30,6 +30,8 @@ class Counts:
         Rows judged, churns among them, distinct accounts among them.
     new_account : int
         Judged rows of accounts never seen in training; 0 where nobody said.
+    withheld_churned : int
+        Churns among the withheld rows.
     """
 
     rows: int
@@ -40,6 +42,7 @@ class Counts:
     churned: int
     accounts: int
     new_account: int = 0
+    withheld_churned: int = 0
 
     @property
     def base_rate(self) -> float:
@@ -90,7 +93,7 @@ class JudgedColumns:
     counts: Counts
 
 
-def judged_columns(
+def judged_columns(  # noqa: PLR0913 - one argument per column that may be judged
     outcomes: Any,
     *,
     score: Any,
@@ -100,6 +103,7 @@ def judged_columns(
     account: Any = None,
     segment: Any = None,
     new_account: Any = None,
+    two_sided: bool = True,
 ) -> JudgedColumns:
     """Match, code and count the columns of a validation.
 
@@ -109,6 +113,8 @@ def judged_columns(
         Words or 0/1 as `chs_ml.outcome.churn_codes` reads them.
     score, probability, tier, value, account, segment, new_account : Series or array of shape (n,)
         Series are matched to each other by index; arrays by position.
+    two_sided : bool, default=True
+        Whether rows that all had the same outcome are refused.
 
     Raises
     ------
@@ -129,13 +135,15 @@ def judged_columns(
     scored = known & ~np.isnan(scores)
     judged = scored if chances is None else scored & ~np.isnan(chances)
     rows = np.flatnonzero(judged)
-    check_two_sided(churned[rows])
+    if two_sided or len(rows) == 0:
+        check_two_sided(churned[rows])
     codes = account_codes(table.get("account"), rows)
     fresh = _mask(table["new_account"])[rows] if "new_account" in table else None
     counts = Counts(
         rows=len(churned),
         open=int((~known).sum()),
         withheld=int((known & ~scored).sum()),
+        withheld_churned=int(churned[known & ~scored].sum()),
         without_probability=int((scored & ~judged).sum()),
         judged=len(rows),
         churned=int(churned[rows].sum()),

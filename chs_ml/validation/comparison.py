@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from chs_ml.errors import TableError, first_few
+from chs_ml.outcome import churn_codes
 from chs_ml.tiers import Tiers
 from chs_ml.validation.bootstrap import Judged, Replicates, replicates
 from chs_ml.validation.columns import Counts, JudgedColumns, judged_columns, matched, numbers
@@ -21,6 +22,7 @@ from chs_ml.validation.intervals import design_effect, normal_interval
 from chs_ml.validation.plain import from_plain, to_json, to_plain
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.result import NAN, Array, Interval, Statistic
+from chs_ml.validation.rivals import single_best_metric
 from chs_ml.validation.tier_table import TierRow, tier_codes, tier_rows
 
 COMPARED = ("auc", "average_precision", "top_decile_lift", "log_loss", "brier", "value_captured")
@@ -175,6 +177,8 @@ def compare(  # noqa: PLR0913 - one argument per column that may be judged
     probabilities: Mapping[str, Any] | None = None,
     account: Any = None,
     value: Any = None,
+    metrics: pd.DataFrame | None = None,
+    base_rate: bool = False,
     tiers: Tiers | None = None,
     margins: Mapping[str, float] | None = None,
     n_bootstrap: int = 1000,
@@ -195,6 +199,10 @@ def compare(  # noqa: PLR0913 - one argument per column that may be judged
         compared where both scores have them.
     account, value : Series or array of shape (n,), optional
         As in `validate`.
+    metrics : DataFrame of shape (n, k), optional
+        Its single best numeric metric joins the comparison, chosen on the judged rows and so flattered.
+    base_rate : bool, default=False
+        Whether the base rate, which says the same of every account, joins too.
     tiers : Tiers, optional
         As in `validate`.
     margins : mapping of str to float, optional
@@ -215,6 +223,16 @@ def compare(  # noqa: PLR0913 - one argument per column that may be judged
         Where the judged rows lack churns or renewals.
     """
     chances = dict(probabilities or {})
+    scores = dict(scores)
+    if metrics is not None:
+        best = single_best_metric(outcomes, metrics)
+        scores[f"best metric: {best.name}"] = (
+            best.score if isinstance(outcomes, pd.Series) else best.score.array
+        )
+    if base_rate:
+        known = churn_codes(outcomes)
+        scores["base rate"] = np.zeros(len(known))
+        chances["base rate"] = np.full(len(known), np.nanmean(known))
     _check_names(scores, chances)
     table, columns = _common_rows(outcomes, scores, chances, account, value)
     judged = {

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import beta, norm, t
+from scipy.special import betainccinv, betaincinv, expit, logit, ndtri, stdtrit
 
 from chs_ml.validation.result import NAN, Array, Codes, Interval
 
@@ -18,8 +17,8 @@ def jeffreys(events: float, n: float, *, level: float = 0.95) -> Interval:
     if n <= 0:
         return Interval()
     tail = (1.0 - level) / 2.0
-    low = 0.0 if events <= 0 else float(beta.ppf(tail, events + 0.5, n - events + 0.5))
-    high = 1.0 if events >= n else float(beta.isf(tail, events + 0.5, n - events + 0.5))
+    low = 0.0 if events <= 0 else float(betaincinv(events + 0.5, n - events + 0.5, tail))
+    high = 1.0 if events >= n else float(betainccinv(events + 0.5, n - events + 0.5, tail))
     return Interval(low, high)
 
 
@@ -27,14 +26,14 @@ def clopper_pearson_upper(events: float, n: float, *, confidence: float = 0.95) 
     """Exact one-sided upper bound of a rate (Clopper & Pearson 1934)."""
     if n <= 0 or events >= n:
         return 1.0
-    return float(beta.ppf(confidence, events + 1.0, n - events))
+    return float(betaincinv(events + 1.0, n - events, confidence))
 
 
 def clopper_pearson_lower(events: float, n: float, *, confidence: float = 0.95) -> float:
     """Exact one-sided lower bound of a rate (Clopper & Pearson 1934)."""
     if n <= 0 or events <= 0:
         return 0.0
-    return float(beta.ppf(1.0 - confidence, events, n - events + 1.0))
+    return float(betaincinv(events, n - events + 1.0, 1.0 - confidence))
 
 
 @dataclass(frozen=True)
@@ -71,30 +70,44 @@ class Rate:
         return self.events / self.design_effect
 
 
-def churn_rate(churned: Array, account: Codes, *, level: float = 0.95) -> Rate:
+def churn_rate(churned: Array, account: Codes, *, level: float = 0.95, correlation: float = 0.0) -> Rate:
     """Churn rate of rows of shape (n,) with a Jeffreys interval, clustered by account.
 
     Where accounts repeat, counts are divided by the design effect, and the effective size is reduced
     once more by the squared ratio of t quantiles (Korn & Graubard 1998, Survey Methodology 24,
-    193-201), because the design effect itself was estimated from few accounts.
+    193-201), because the design effect itself was estimated from few accounts. A design effect from the
+    rows alone is noisy where they are few: `correlation`, the correlation of outcomes inside accounts in
+    the whole book, gives it a floor.
     """
     n, events = len(churned), int(churned.sum())
     if n == 0:
         return Rate(NAN, Interval(), 0, 0, 0, 1.0)
-    effect, accounts = design_effect(churned, account)
+    effect, accounts = design_effect(churned, account, correlation=correlation)
     tail = (1.0 + level) / 2.0
     few = 1.0
     if 1 < accounts < n:
-        few = float((t.ppf(tail, accounts - 1) / t.ppf(tail, n - 1)) ** 2)
+        few = float((stdtrit(accounts - 1, tail) / stdtrit(n - 1, tail)) ** 2)
     interval = jeffreys(events / (effect * few), n / (effect * few), level=level)
     return Rate(events / n, interval, n, events, accounts, effect)
 
 
-def design_effect(churned: Array, account: Codes) -> tuple[float, int]:
+def inner_correlation(residuals: Array, account: Codes) -> float:
+    """Correlation of residuals of shape (n,) inside accounts, between 0 and 1: the mean product of pairs."""
+    sizes = np.bincount(account)
+    pairs = float(np.sum(sizes * (sizes - 1.0)))
+    spread = float(np.mean(residuals**2))
+    if pairs == 0.0 or spread == 0.0:
+        return 0.0
+    products = np.sum(np.bincount(account, weights=residuals) ** 2) - np.sum(residuals**2)
+    return float(np.clip(products / pairs / spread, 0.0, 1.0))
+
+
+def design_effect(churned: Array, account: Codes, *, correlation: float = 0.0) -> tuple[float, int]:
     """Variance inflation of a rate by repeated accounts, at least 1, and the number of accounts.
 
     The linearised (sandwich) variance of the mean over accounts, divided by p (1 - p) / n. Where all
-    rows had one outcome it cannot be estimated: rows per account is then the cautious answer.
+    rows had one outcome it cannot be estimated: rows per account is then the cautious answer. At least
+    1 + (m - 1) · correlation, m the mean number of rows that share a row's account (Kish 1965).
     """
     n = len(churned)
     _, codes = np.unique(account, return_inverse=True)
@@ -106,7 +119,9 @@ def design_effect(churned: Array, account: Codes) -> tuple[float, int]:
         return n / accounts, accounts
     sums = np.bincount(codes, weights=churned - rate)
     variance = accounts / (accounts - 1) * float(np.sum(sums**2)) / n**2
-    return max(1.0, variance / (rate * (1.0 - rate) / n)), accounts
+    shared = float(np.sum(np.bincount(codes).astype(np.float64) ** 2)) / n
+    least = 1.0 + (shared - 1.0) * correlation
+    return max(least, variance / (rate * (1.0 - rate) / n)), accounts
 
 
 def percentile_interval(replicates: Array, *, level: float = 0.95) -> Interval:
@@ -123,7 +138,7 @@ def normal_interval(value: float, replicates: Array, *, level: float = 0.95) -> 
     known = replicates[~np.isnan(replicates)]
     if len(known) < 2 or np.isnan(value):
         return Interval()
-    half = float(norm.isf((1.0 - level) / 2.0)) * float(known.std(ddof=1))
+    half = float(-ndtri((1.0 - level) / 2.0)) * float(known.std(ddof=1))
     return Interval(value - half, value + half)
 
 

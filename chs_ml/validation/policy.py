@@ -16,6 +16,9 @@ class Policy:
     least_expected : float
         Expected churns and expected renewals (effective, so that repeated accounts count once) that
         every cell of a test must have before it speaks.
+    least_accounts : int
+        Distinct accounts that a cell must have besides, where accounts repeat: a clustered standard error
+        from fewer is too small.
     relevant_ratio : float
         Neighbouring tiers whose churn rates differ by less than this factor are no two tiers: where the
         interval rules this factor out, "not separated" fails; where it does not, it warns.
@@ -39,6 +42,7 @@ class Policy:
 
     alpha: float = 0.05
     least_expected: float = 10.0
+    least_accounts: int = 20
     relevant_ratio: float = 2.0
     most_healthy: float = 0.8
     most_concentrated: float = 0.66
@@ -53,8 +57,14 @@ class Policy:
         """When tests keep silent, in words."""
         return f"silent below {self.least_expected:g} effective expected churns or renewals"
 
+    def speaks(self, expected: float, *, accounts: int, rows: int) -> bool:
+        """Whether a cell with that many effective expected churns or renewals is enough."""
+        return expected >= self.least_expected and (accounts == rows or accounts >= self.least_accounts)
+
     def lacking(self, found: float) -> str:
         """Why a test kept silent, in words."""
+        if found >= self.least_expected:
+            return f"too few distinct accounts, {self.least_accounts} are needed"
         return f"{found:.1f} effective expected churns or renewals, {self.least_expected:g} are needed"
 
     def __post_init__(self) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, binomtest, norm, t
+from scipy.special import betainc, betaincc, ndtri, stdtr
+from scipy.stats import binomtest
 
 from chs_ml.validation.intervals import Rate, churn_rate
 from chs_ml.validation.result import NAN, Array, Codes, Interval, Mask
@@ -55,15 +56,25 @@ class RateDifference:
 
 
 def rate_difference(
-    churned: Array, account: Codes, *, first: Mask, second: Mask, level: float = 0.95
+    churned: Array,
+    account: Codes,
+    *,
+    first: Mask,
+    second: Mask,
+    level: float = 0.95,
+    correlation: float = 0.0,
 ) -> RateDifference:
     """Compare the churn rates of two disjoint groups of rows of shape (n,).
 
     The two-proportion score test (pooled rate, no continuity correction). Where accounts repeat, its
     variance is multiplied by the design effect of the difference (at least 1), and the normal
-    distribution becomes a t with one degree of freedom per account less one.
+    distribution becomes a t with one degree of freedom per account less one. `correlation` as in
+    `chs_ml.validation.intervals.churn_rate`.
     """
-    rates = [churn_rate(churned[group], account[group], level=level) for group in (first, second)]
+    rates = [
+        churn_rate(churned[group], account[group], level=level, correlation=correlation)
+        for group in (first, second)
+    ]
     n, events = rates[0].n + rates[1].n, rates[0].events + rates[1].events
     if min(rates[0].n, rates[1].n) == 0:
         return RateDifference(NAN, Interval(), NAN, NAN, NAN, NAN, 0.0, 0.0, n, events)
@@ -72,15 +83,15 @@ def rate_difference(
     effect, accounts = _difference_effect(churned, account, first, second)
     difference = rates[1].value - rates[0].value
     z = difference / float(np.sqrt(plain * effect)) if plain > 0 else NAN
-    law = norm if accounts == n else t(max(accounts - 1, 1))
+    degrees = np.inf if accounts == n else float(max(accounts - 1, 1))
     smallest = min(rate.n / max(effect, rate.design_effect) for rate in rates)
     return RateDifference(
         difference=difference,
         interval=_recovered_interval(rates[0], rates[1]),
         ratio_high=_ratio_high(rates[0], rates[1], level=level),
         z=z,
-        p_rise=float(law.sf(z)),
-        p_two_sided=2.0 * float(law.sf(abs(z))),
+        p_rise=float(stdtr(degrees, -z)),
+        p_two_sided=2.0 * float(stdtr(degrees, -abs(z))),
         expected_events=smallest * pooled,
         expected_kept=smallest * (1.0 - pooled),
         n=n,
@@ -119,7 +130,7 @@ def _ratio_high(first: Rate, second: Rate, *, level: float) -> float:
         events, n = rate.effective_events + 0.5, rate.effective_n + 0.5
         logs += sign * float(np.log(events / n))
         spread += 1.0 / events - 1.0 / n
-    z = float(norm.isf((1.0 - level) / 2.0))
+    z = float(-ndtri((1.0 - level) / 2.0))
     return float(np.exp(logs + z * np.sqrt(max(spread, 0.0))))
 
 
@@ -130,8 +141,8 @@ def jeffreys_p_value(events: float, n: float, promised: float) -> float:
     rating grades (Instructions for reporting the validation results of internal models, 2019,
     section 2.5.3.1), there one-sided, here for promises that are too high as well as too low.
     """
-    law = beta(events + 0.5, n - events + 0.5)
-    return min(1.0, 2.0 * float(min(law.cdf(promised), law.sf(promised))))
+    a, b = events + 0.5, n - events + 0.5
+    return min(1.0, 2.0 * float(min(betainc(a, b, promised), betaincc(a, b, promised))))
 
 
 def binomial_p_value(events: float, n: float, promised: float) -> float:

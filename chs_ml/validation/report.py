@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from chs_ml.validation.brier import BrierParts
 from chs_ml.validation.calibration import Calibration
 from chs_ml.validation.columns import Counts
+from chs_ml.validation.curve import CalibrationCurve
 from chs_ml.validation.plain import from_plain, to_json, to_plain
 from chs_ml.validation.report_markdown import report_markdown
 from chs_ml.validation.report_text import report_text
@@ -30,6 +32,10 @@ class ValidationReport:
         Each with interval, sample size, churns, and the base rate's figure beside it.
     calibration : Calibration or None
         None where no probabilities were given.
+    curve : CalibrationCurve or None
+        Smooth calibration curve and integrated calibration index; None without probabilities.
+    brier : BrierParts or None
+        The Brier score taken apart; None without probabilities.
     tiers : tuple of TierRow
         Healthiest first; empty where the score could not be cut.
     tests : tuple of HypothesisTest
@@ -52,6 +58,8 @@ class ValidationReport:
     verdict: Verdict
     statistics: tuple[Statistic, ...]
     calibration: Calibration | None
+    curve: CalibrationCurve | None
+    brier: BrierParts | None
     tiers: tuple[TierRow, ...]
     tests: tuple[HypothesisTest, ...]
     segments: tuple[SegmentRow, ...]

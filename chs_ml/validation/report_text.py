@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from chs_ml.validation.brier import BrierParts
 from chs_ml.validation.calibration import Calibration
 from chs_ml.validation.columns import Counts
+from chs_ml.validation.curve import CalibrationCurve
 from chs_ml.validation.result import HypothesisTest, Interval, Statistic
 from chs_ml.validation.segments import SegmentRow
 from chs_ml.validation.text import (
@@ -52,7 +54,7 @@ def report_text(report: "ValidationReport") -> str:
         ),
         _tiers(report.tiers) if report.tiers else "",
         section("Statistics", statistics_table(report.statistics)),
-        _calibration(report.calibration) if report.calibration else "",
+        _calibration(report.calibration, report.curve, report.brier) if report.calibration else "",
         _segments(report.segments) if report.segments else "",
         section("Accounts never seen in training", statistics_table(report.new_accounts))
         if report.new_accounts
@@ -134,7 +136,7 @@ def _tier_values(rows: Sequence[TierRow]) -> str:
     return table(["Tier", "Value", "Share of value", "Value lost", "Lost", "Interval"], body)
 
 
-def _calibration(found: Calibration) -> str:
+def _calibration(found: Calibration, curve: CalibrationCurve | None, parts: BrierParts | None) -> str:
     gap = found.mean_predicted - found.base_rate
     top = [
         ["Mean probability", percent(found.mean_predicted), "", percent(found.base_rate)],
@@ -143,8 +145,13 @@ def _calibration(found: Calibration) -> str:
         _coefficient("Intercept", found.intercept, found.intercept_interval, "0.00"),
         _coefficient("Intercept at slope 1", found.in_the_large, found.in_the_large_interval, "0.00"),
         ["Expected calibration error", percent(found.expected_error), "", percent(0.0)],
-        ["Integrated calibration index", percent(found.ici), "", percent(0.0)],
     ]
+    if curve is not None:
+        row = ["Integrated calibration index", percent(curve.ici), percent_interval(curve.ici_interval)]
+        top.append([*row, percent(0.0)])
+    if parts is not None:
+        top.append(["Brier: miscalibration", number(parts.miscalibration, decimals=4), "", "0.0000"])
+        top.append(["Brier: discrimination", number(parts.discrimination, decimals=4), "", "large"])
     bins = [
         [f"{percent(b.lowest)} to {percent(b.highest)}", percent(b.predicted), percent(b.realised),
          percent_interval(b.interval), amount(b.n), amount(b.churned)]

@@ -17,7 +17,8 @@ def ranks_test(columns: JudgedColumns, auc: Statistic, policy: Policy) -> Hypoth
     effect, _ = design_effect(columns.churned, columns.account)
     least = min(columns.counts.churned, columns.counts.judged - columns.counts.churned) / effect
     reach = f"AUC {auc.value:.3f} ({auc.interval.low:.3f} to {auc.interval.high:.3f})"
-    if least < policy.least_expected:
+    counts = columns.counts
+    if not policy.speaks(least, accounts=counts.accounts, rows=counts.judged):
         verdict = SILENT
         sentence = f"{policy.lacking(least)}."
     elif auc.interval.low > 0.5:
@@ -54,8 +55,10 @@ def mean_test(columns: JudgedColumns, found: Calibration, policy: Policy) -> Hyp
     error = max(implied, clustered) if columns.counts.clustered else implied
     effect, _ = design_effect(columns.churned, columns.account)
     expected = float(min(probability.sum(), (1.0 - probability).sum())) / effect
-    speaks = expected >= policy.least_expected
-    p_value = 2.0 * float(norm.sf(abs(gap) / error)) if speaks and error > 0 else NAN
+    counts = columns.counts
+    speaks = policy.speaks(expected, accounts=counts.accounts, rows=counts.judged)
+    law = t(counts.accounts - 1) if counts.clustered else norm
+    p_value = 2.0 * float(law.sf(abs(gap) / error)) if speaks and error > 0 else NAN
     verdict = _verdict(p_value, far=abs(gap) > policy.mean_tolerance, policy=policy)
     reach = f"{found.mean_predicted:.1%} predicted, {found.base_rate:.1%} churned"
     words = {
@@ -88,14 +91,16 @@ def slope_test(columns: JudgedColumns, found: Calibration, policy: Policy) -> Hy
     """
     effect, _ = design_effect(columns.churned, columns.account)
     least = min(found.events, found.n - found.events) / effect
-    speaks = least >= policy.least_expected and not np.isnan(found.slope)
+    counts = columns.counts
+    enough = policy.speaks(least, accounts=counts.accounts, rows=counts.judged)
+    speaks = enough and not np.isnan(found.slope)
     p_value = slope_p_value(columns) if speaks else NAN
     far = abs(found.slope - 1.0) > policy.slope_tolerance
     verdict = _verdict(p_value, far=far, policy=policy)
     interval = found.slope_interval
     reach = f"calibration slope {found.slope:.2f} ({interval.low:.2f} to {interval.high:.2f})"
     words = {
-        SILENT: policy.lacking(least) if least < policy.least_expected else "The slope cannot be estimated",
+        SILENT: "The slope cannot be estimated" if enough else policy.lacking(least),
         Verdict.PASS: f"The spread of the probabilities is right: {reach}",
         Verdict.WARN: f"The spread of the probabilities is slightly off: {reach}",
         Verdict.FAIL: f"Miscalibrated, too {'extreme' if found.slope < 1 else 'timid'}: {reach}",

@@ -1,5 +1,6 @@
 """``validate``: one score column against outcomes, everything that can be asked of it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,8 +8,12 @@ import numpy as np
 
 from chs_ml.tiers import Tiers
 from chs_ml.validation.bootstrap import Judged, replicates
+from chs_ml.validation.brier import brier_parts
 from chs_ml.validation.calibration import Calibration, calibration
+from chs_ml.validation.certification import Promise
 from chs_ml.validation.columns import JudgedColumns, judged_columns
+from chs_ml.validation.curve import calibration_curve
+from chs_ml.validation.delong import delong_statistic
 from chs_ml.validation.discrimination import statistics_of
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.report import ValidationReport
@@ -16,7 +21,7 @@ from chs_ml.validation.result import HypothesisTest, Statistic, Verdict, worst
 from chs_ml.validation.score_tests import mean_test, ranks_test, slope_test
 from chs_ml.validation.segments import segment_rows
 from chs_ml.validation.tier_predictions import hosmer_lemeshow_test, predicted_tests
-from chs_ml.validation.tier_shape import concentration_tests, critical_test
+from chs_ml.validation.tier_shape import concentration_tests, critical_test, promise_test
 from chs_ml.validation.tier_table import TierCodes, tier_codes, tier_rows
 from chs_ml.validation.tier_tests import (
     enough_data_test,
@@ -41,6 +46,7 @@ def validate(  # noqa: PLR0913 - one argument per column that may be judged
     segment: Any = None,
     new_account: Any = None,
     out_of_time: bool | None = None,
+    promises: Sequence[Promise] = (),
     policy: Policy | None = None,
     n_bootstrap: int = 1000,
     random_state: int = 0,
@@ -76,6 +82,8 @@ def validate(  # noqa: PLR0913 - one argument per column that may be judged
         True for accounts never seen in training; the statistics are repeated for them.
     out_of_time : bool, optional
         Whether the rows are later than the training data; the report says so.
+    promises : sequence of Promise, optional
+        What tiers promised when they were certified; checked again on these rows.
     policy : Policy, optional
         Thresholds of the verdicts.
     n_bootstrap : int, default=1000
@@ -104,17 +112,24 @@ def validate(  # noqa: PLR0913 - one argument per column that may be judged
     rules = policy or Policy()
     settings = {"n_bootstrap": n_bootstrap, "random_state": random_state, "level": level}
     statistics = _statistics(columns, **settings)  # type: ignore[arg-type]
-    found = None
+    found, curve, parts = None, None, None
     if columns.probability is not None:
         found = calibration(columns.probability, columns.churned, columns.account, level=level)
+        curve = calibration_curve(
+            columns.probability, columns.churned, columns.account, level=level, random_state=random_state
+        )
+        parts = brier_parts(columns.probability, columns.churned)
     cut = tier_codes(columns, tiers)
     tests = _score_tests(columns, statistics, found, rules)
     if cut is not None:
         tests += _tier_tests(columns, cut, rules, level=level)
+        tests += tuple(promise_test(columns, cut, promise, rules) for promise in promises)
     return ValidationReport(
         verdict=headline_verdict(tests),
         statistics=statistics,
         calibration=found,
+        curve=curve,
+        brier=parts,
         tiers=() if cut is None else tier_rows(columns, cut, level=level),
         tests=tests,
         segments=() if columns.segment is None else segment_rows(columns, cut, rules, level=level),
@@ -140,7 +155,8 @@ def _statistics(
         probability=columns.probability, value=columns.value,
     )  # fmt: skip
     drawn = replicates(judged, n_bootstrap=n_bootstrap, random_state=random_state)
-    return statistics_of(judged, columns.churned, columns.account, drawn, level=level)
+    auc, *others = statistics_of(judged, columns.churned, columns.account, drawn, level=level)
+    return (auc, delong_statistic(columns.score, columns.churned, columns.account, level=level), *others)
 
 
 def _new_account_statistics(
@@ -195,6 +211,9 @@ def _notes(columns: JudgedColumns, cut: TierCodes | None, *, out_of_time: bool |
         notes.append("Out of time: every judged row is later than the training data.")
     elif out_of_time is False:
         notes.append("No out-of-time test was possible: rows were held out by account, not by date.")
+    if counts.withheld:
+        rate = counts.withheld_churned / counts.withheld
+        notes.append(f"{counts.withheld:,} rows without a score are left out; {rate:.1%} of them churned.")
     if cut is None:
         notes.append(
             "No tiers: the score is not on the 0-100 scale. Pass `tier` labels, or `tiers` with bounds."

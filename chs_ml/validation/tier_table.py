@@ -1,6 +1,6 @@
 """What happened in each tier."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from chs_ml.errors import TableError, first_few, nearest
 from chs_ml.tiers import Tiers
 from chs_ml.validation.columns import JudgedColumns
-from chs_ml.validation.intervals import churn_rate, jeffreys
+from chs_ml.validation.intervals import churn_rate, inner_correlation, jeffreys
 from chs_ml.validation.result import NAN, UNKNOWN, Array, Codes, Interval, Mask
 
 
@@ -71,11 +71,14 @@ class TierCodes:
         Position of each row's tier, -1 for none.
     note : str
         Where their order comes from, when nobody said.
+    correlation : float
+        Correlation of outcomes inside accounts, tiers taken out; 0 where no account repeats.
     """
 
     names: tuple[str, ...]
     codes: Codes
     note: str = ""
+    correlation: float = 0.0
 
 
 def tier_codes(columns: JudgedColumns, tiers: Tiers | None) -> TierCodes | None:
@@ -86,12 +89,23 @@ def tier_codes(columns: JudgedColumns, tiers: Tiers | None) -> TierCodes | None:
     None where the score is plainly not on the 0-100 scale and nobody gave bounds.
     """
     if columns.tier is not None:
-        return _given(columns.tier, columns.score, tiers)
+        return with_correlation(columns, _given(columns.tier, columns.score, tiers))
     if tiers is None and not _on_health_scale(columns.score):
         return None
     cut = tiers or Tiers()
     assigned = cut.assign(columns.score)
-    return TierCodes(cut.names, np.asarray(assigned.codes, dtype=np.intp))
+    return with_correlation(columns, TierCodes(cut.names, np.asarray(assigned.codes, dtype=np.intp)))
+
+
+def with_correlation(columns: JudgedColumns, tiers: TierCodes) -> TierCodes:
+    """Measure how alike the outcomes of an account are, once its tiers are known."""
+    if not columns.counts.clustered:
+        return tiers
+    known = tiers.codes + 1  # 0 = no tier, a group like the others
+    sizes = np.maximum(np.bincount(known), 1)
+    means = np.bincount(known, weights=columns.churned) / sizes
+    residuals = columns.churned - means[known]
+    return replace(tiers, correlation=inner_correlation(residuals, columns.account))
 
 
 def _on_health_scale(score: Array) -> bool:
@@ -130,7 +144,9 @@ def tier_rows(columns: JudgedColumns, tiers: TierCodes, *, level: float = 0.95) 
 
 def _row(columns: JudgedColumns, tiers: TierCodes, code: int, *, level: float) -> TierRow:
     inside = tiers.codes == code
-    rate = churn_rate(columns.churned[inside], columns.account[inside], level=level)
+    rate = churn_rate(
+        columns.churned[inside], columns.account[inside], level=level, correlation=tiers.correlation
+    )
     predicted = NAN
     if columns.probability is not None and rate.n:
         predicted = float(columns.probability[inside].mean())

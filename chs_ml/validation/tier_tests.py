@@ -18,10 +18,9 @@ def enough_data_test(columns: JudgedColumns, tiers: TierCodes, policy: Policy) -
     """Ask whether every tier would see enough churns and renewals if it churned at the base rate."""
     base = columns.counts.base_rate
     rarer = min(base, 1.0 - base)
-    effective = [
-        churn_rate(columns.churned[tiers.codes == code], columns.account[tiers.codes == code]).effective_n
-        for code in range(len(tiers.names))
-    ]
+    masks = [tiers.codes == code for code in range(len(tiers.names))]
+    rates = [churn_rate(columns.churned[m], columns.account[m], correlation=tiers.correlation) for m in masks]
+    effective = [rate.effective_n for rate in rates]
     needed = int(np.ceil(policy.least_expected / rarer))
     short = [
         name for name, n in zip(tiers.names, effective, strict=True) if n * rarer < policy.least_expected
@@ -55,6 +54,7 @@ def neighbour_differences(
         difference = rate_difference(
             columns.churned, columns.account,
             first=tiers.codes == code, second=tiers.codes == code + 1, level=level,
+            correlation=tiers.correlation,
         )  # fmt: skip
         found.append((healthier, sicker, difference))
     return found
@@ -67,20 +67,20 @@ def ordered_test(
 
     Fails where a neighbour churns significantly *less* than the healthier tier before it (one-sided
     two-proportion tests, Holm); passes where all observed rates rise; warns where observed rates fall
-    by no more than chance.
+    by no more than chance. Speaks only where every pair has enough data: a test that spoke only when it
+    has something to complain of would err whenever it speaks.
     """
     speaking = [d.least_expected >= policy.least_expected for _, _, d in pairs]
     corrected = holm([d.p_fall if ok else NAN for ok, (_, _, d) in zip(speaking, pairs, strict=True)])
     falls = [(a, b, d) for a, b, d in pairs if not d.difference > 0.0]
     proven = [pair for pair, p in zip(pairs, corrected, strict=True) if p < policy.alpha]
     verdict = Verdict.PASS
-    if proven:
-        verdict, sentence = Verdict.FAIL, f"Order is broken: {_pair_sentence(proven[0], 'churns less than')}."
-    elif not all(speaking):
-        verdict, sentence = (
-            SILENT,
-            _silence([p for p, ok in zip(pairs, speaking, strict=True) if not ok], policy),
-        )
+    if not all(speaking):
+        silent = [pair for pair, ok in zip(pairs, speaking, strict=True) if not ok]
+        verdict, sentence = SILENT, _silence(silent, policy)
+    elif proven:
+        verdict = Verdict.FAIL
+        sentence = f"Order is broken: {_pair_sentence(proven[0], 'churns less than')}."
     elif falls:
         verdict, sentence = (
             Verdict.WARN,

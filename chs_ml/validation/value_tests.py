@@ -28,15 +28,15 @@ def ordered_by_value_test(columns: JudgedColumns, tiers: TierCodes, policy: Poli
     broken = [i for i, p in enumerate(corrected) if p < policy.alpha]
     falls = [i for i, (d, _, _) in enumerate(found) if not d > 0.0]
     verdict, sentence = Verdict.PASS, "The share of value lost rises from tier to tier."
-    if broken:
+    if not all(speaks):
+        verdict = Verdict.NOT_ENOUGH_DATA
+        least = min(expected for _, _, expected in found)
+        sentence = f"By value the smallest tier has {policy.lacking(least)}."
+    elif broken:
         verdict = Verdict.FAIL
         sentence = (
             f"{tiers.names[broken[0] + 1]} loses a smaller share of its value than {tiers.names[broken[0]]}."
         )
-    elif not all(speaks):
-        verdict = Verdict.NOT_ENOUGH_DATA
-        least = min(expected for _, _, expected in found)
-        sentence = f"By value the smallest tier has {policy.lacking(least)}."
     elif falls:
         verdict = Verdict.WARN
         sentence = f"{tiers.names[falls[0] + 1]} lost no larger share of value than {tiers.names[falls[0]]}, "
@@ -58,20 +58,22 @@ def ordered_by_value_test(columns: JudgedColumns, tiers: TierCodes, policy: Poli
 def _difference(
     columns: JudgedColumns, weight: Array, first: Mask, second: Mask
 ) -> tuple[float, float, float]:
-    """Difference of value-weighted rates, its error, and the smallest effective expected count."""
+    """Difference of value-weighted rates, its error, and the smallest effective expected count.
+
+    The error is that of a score test: residuals from the pooled rate, so that a large account that alone
+    makes a tier's rate does not also make it look certain.
+    """
+    totals = [float(weight[group].sum()) for group in (first, second)]
+    if min(totals) <= 0.0:
+        return NAN, NAN, 0.0
+    lost = weight * columns.churned
+    rates = [float(lost[group].sum()) / total for group, total in zip((first, second), totals, strict=True)]
+    pooled = float(lost[first | second].sum()) / sum(totals)
     influence = np.zeros(len(weight))
-    rates, sizes = [], []
-    for group, sign in ((first, -1.0), (second, 1.0)):
-        total = float(weight[group].sum())
-        if total <= 0.0:
-            return NAN, NAN, 0.0
-        rate = float((weight * columns.churned)[group].sum()) / total
-        influence[group] = sign * weight[group] * (columns.churned[group] - rate) / total
+    sizes = []
+    for group, total, sign in zip((first, second), totals, (-1.0, 1.0), strict=True):
+        influence[group] = sign * weight[group] * (columns.churned[group] - pooled) / total
         per_account = np.bincount(columns.account[group], weights=weight[group])
-        rates.append(rate)
         sizes.append(total**2 / float(np.sum(per_account**2)))
-    sums = np.bincount(columns.account, weights=influence)
-    accounts = columns.counts.accounts
-    error = float(np.sqrt(accounts / max(accounts - 1, 1) * np.sum(sums**2)))
-    pooled = float((weight * columns.churned)[first | second].sum() / weight[first | second].sum())
+    error = float(np.sqrt(np.sum(np.bincount(columns.account, weights=influence) ** 2)))
     return rates[1] - rates[0], error, min(sizes) * min(pooled, 1.0 - pooled)

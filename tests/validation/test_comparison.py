@@ -29,7 +29,7 @@ def test_statistics_equal_those_of_validate(book: Book) -> None:
     other = noisy(book, 30)
     duel = compare(book.churned, {"a": other, "b": book.score}, account=book.account, n_bootstrap=50)
     alone = validate(book.churned, score=book.score, account=book.account, n_bootstrap=50)
-    assert duel.contestants[1].statistics == alone.statistics
+    assert duel.contestants[1].statistics == tuple(s for s in alone.statistics if s.name != "auc_delong")
     assert duel.contestants[1].tiers == alone.tiers
 
 

@@ -1,0 +1,144 @@
+"""Scoring a file: streamed, in order, no row lost, and summed up for the people who act on it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chs_ml.errors import InputError
+from chs_ml.explanation import explain
+from chs_ml.health_model import HealthModel
+from chs_ml.outcome import plain_text
+from chs_ml.portfolio_summary import AccountAtRisk, PortfolioSummary, PortfolioTally, usable_values
+from chs_ml.table import TableWriter, iter_table
+
+ROWS_AT_ONCE = 50_000
+REASONS_TOLD = 3
+
+Rows = Callable[[int], None]
+"""Called with the number of rows scored so far."""
+
+
+def score_file(
+    model: HealthModel,
+    source: str | Path,
+    target: str | Path,
+    *,
+    rows: int = ROWS_AT_ONCE,
+    reasons: int = 0,
+    progress: Rows | None = None,
+) -> PortfolioSummary:
+    """Score a table from file to file.
+
+    Every row of the source is one row of the target, in the same order, with the numbers that
+    `HealthModel.score` gives for the whole table. Memory is that of one chunk, beside about 50 bytes an
+    account for the summary. The source is read a second time, without scoring, for the top accounts.
+
+    Parameters
+    ----------
+    model : HealthModel
+        From `train` or `load_model`.
+    source, target : str or Path
+        Files that end in .csv, .csv.gz or .parquet. The target appears when it is complete.
+    rows : int
+        Rows per chunk; the numbers do not depend on it.
+    reasons : int
+        Adds so many columns ``reason_1 ...``: what costs an account most points. Explaining takes much
+        longer than scoring.
+    progress : callable, optional
+        Called with the rows scored so far.
+
+    Returns
+    -------
+    PortfolioSummary
+        Tiers, expected churns, value at risk, and the accounts with the most of it, with reasons.
+
+    Raises
+    ------
+    TableError
+        Where the source cannot be read or lacks a required column, or the target cannot be written.
+    InputError
+        Where `reasons` is negative.
+    """
+    if reasons < 0:
+        raise InputError(f"The number of reasons must not be negative; got {reasons}.")
+    tally = PortfolioTally(model.tiers, model.carried)
+    with TableWriter(target) as writer:
+        done = 0
+        for frame in iter_table(source, rows=rows):
+            scores = model.score(frame)
+            tally.add(frame, scores)
+            writer.write(_with_reasons(model, frame, scores, reasons))
+            done += len(frame)
+            if progress is not None:
+                progress(done)
+        top = tally.top_rows()
+        # before the writer is done: the target may be the source
+        chosen = list(_at_positions(iter_table(source, rows=rows), top)) if top else []
+    return tally.summary(_told(model, chosen, top))
+
+
+def _with_reasons(model: HealthModel, frame: pd.DataFrame, scores: pd.DataFrame, n: int) -> pd.DataFrame:
+    if n == 0:
+        return scores
+    told: list[list[str]] = explain(model, frame).reasons(n, side="against").to_list()
+    columns = {f"reason_{i + 1}": [r[i] if i < len(r) else None for r in told] for i in range(n)}
+    return pd.concat([scores, pd.DataFrame(columns, index=frame.index, dtype="str")], axis=1)
+
+
+def _at_positions(chunks: Iterable[pd.DataFrame], positions: Iterable[int]) -> Iterator[pd.DataFrame]:
+    """Parts of the chunks with the rows at these positions, in file order; stops after the last one."""
+    wanted = sorted(positions)
+    for frame in chunks:
+        here = [row for row in wanted if row <= frame.index[-1]]
+        wanted = wanted[len(here) :]
+        if here:
+            yield frame.loc[here]
+        if not wanted:
+            return
+
+
+def _told(model: HealthModel, parts: list[pd.DataFrame], order: list[int]) -> list[AccountAtRisk]:
+    told: dict[int, AccountAtRisk] = {}
+    for part in parts:
+        told |= zip(part.index.to_list(), _accounts(model, part), strict=True)
+    return [told[row] for row in order]
+
+
+def _accounts(model: HealthModel, frame: pd.DataFrame) -> Iterator[AccountAtRisk]:
+    scores, carried = model.score(frame), model.carried
+    reasons: list[list[str]] = explain(model, frame).reasons(REASONS_TOLD, side="against").to_list()
+    ids = cell_texts(frame, carried.account)
+    days = cell_texts(frame, carried.snapshot_date)
+    kept = {name: cell_texts(frame, name) for name in carried.keep}
+    probability = scores["churn_probability"].to_numpy(dtype=np.float64)
+    score = scores["health_score"].to_numpy(dtype=np.float64)
+    values = np.nan_to_num(usable_values(frame, carried))
+    has_value = carried.value in frame.columns
+    for i, row in enumerate(frame.index.to_list()):
+        yield AccountAtRisk(
+            account=ids[i] or str(row + 1),
+            snapshot_date=days[i][:10] or None,
+            churn_probability=float(probability[i]),
+            health_score=float(score[i]),
+            tier=str(scores["tier"].iat[i]),
+            value=float(values[i]) if has_value else None,
+            value_at_risk=float(probability[i] * values[i]) if has_value else None,
+            kept={name: texts[i] for name, texts in kept.items()},
+            reasons=tuple(reasons[i]),
+        )
+
+
+def cell_texts(frame: pd.DataFrame, name: str | None) -> list[str]:
+    """The cells of a column as text; empty where one is missing, or there is no such column."""
+    if name is None or name not in frame.columns:
+        return [""] * len(frame)
+    return [_cell_text(cell) for cell in frame[name].to_list()]
+
+
+def _cell_text(cell: Any) -> str:
+    if pd.isna(cell):
+        return ""
+    return str(cell.date()) if isinstance(cell, pd.Timestamp) else plain_text(cell)

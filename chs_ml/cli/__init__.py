@@ -1,0 +1,47 @@
+"""The command line. Heavy imports happen inside commands, so that help appears at once.
+
+Exit codes: 0 fine; 1 a check or gate failed, or there is too little data to say; 2 bad usage or input,
+with one message on stderr; 130 interrupted. Results go to stdout, and with ``--json`` nothing but JSON;
+progress and remarks go to stderr.
+"""
+
+import sys
+
+import typer
+
+from chs_ml.cli.data_commands import check, simulate
+from chs_ml.cli.demo_command import demo
+from chs_ml.cli.judging_commands import compare, validate
+from chs_ml.cli.running import Commands
+from chs_ml.cli.scoring_commands import explain, score
+from chs_ml.cli.training_command import train
+
+app = typer.Typer(
+    cls=Commands,
+    help="Customer health scores learned from renewals: calibrated, explained, and tested.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (demo, simulate, check, train, validate, compare, score, explain):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Show the version and leave.")) -> None:
+    if version:
+        import chs_ml
+
+        typer.echo(f"chs-ml {chs_ml.__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # a minus sign or an accent must not end a run on a terminal that knows neither
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    app()

@@ -1,0 +1,120 @@
+"""A score's history per account: what was said when, and what was known some days before churn."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chs_ml.errors import TableError, first_few
+from chs_ml.tiers import Tiers
+from chs_ml.validation.columns import matched, numbers
+from chs_ml.validation.result import Array, Codes
+
+
+@dataclass(frozen=True)
+class ScoreHistory:
+    """Scores of accounts over time, sorted by account and date.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Columns account (str), snapshot_date (datetime64), score (float), tier (int, -1 for none).
+    tiers : Tiers
+        Names and bounds.
+    """
+
+    frame: pd.DataFrame
+    tiers: Tiers
+
+    @property
+    def account(self) -> Codes:
+        """Account codes in the order of the frame."""
+        return np.asarray(pd.factorize(self.frame["account"])[0], dtype=np.intp)
+
+    @property
+    def tier(self) -> Codes:
+        """Tier codes, 0 = healthiest, -1 = none."""
+        return self.frame["tier"].to_numpy(dtype=np.intp)
+
+    @property
+    def score(self) -> Array:
+        """Scores."""
+        return self.frame["score"].to_numpy(dtype=np.float64)
+
+    def as_of(self, dates: pd.Series, *, max_age_days: int) -> pd.DataFrame:
+        """The last snapshot of each account on or before a date.
+
+        Parameters
+        ----------
+        dates : Series of datetime64, index = account
+            One or more dates per account.
+        max_age_days : int
+            Older snapshots say nothing.
+
+        Returns
+        -------
+        DataFrame
+            One row per date, in order: account, date, snapshot_date, score, tier; missing (tier -1) where
+            no snapshot is recent enough.
+        """
+        wanted = pd.DataFrame({"account": dates.index.astype("str"), "date": dates.to_numpy()})
+        wanted["date"] = wanted["date"].astype("datetime64[us]")
+        wanted["position"] = np.arange(len(wanted))
+        right = self.frame.sort_values("snapshot_date", kind="stable")
+        found = pd.merge_asof(
+            wanted.sort_values("date", kind="stable"), right,
+            left_on="date", right_on="snapshot_date", by="account",
+            tolerance=pd.Timedelta(days=max_age_days),
+        )  # fmt: skip
+        found = found.sort_values("position").drop(columns="position").reset_index(drop=True)
+        found["tier"] = found["tier"].fillna(-1).astype(np.intp)
+        return found
+
+
+def score_history(
+    account: Any, *, snapshot_date: Any, score: Any, tiers: Tiers | None = None
+) -> ScoreHistory:
+    """Sort a score's history; rows without a score stay, without a tier.
+
+    Parameters
+    ----------
+    account, snapshot_date, score : Series or array of shape (n,)
+        Matched by index, arrays by position.
+    tiers : Tiers, optional
+        75 and 50 by default.
+
+    Raises
+    ------
+    TableError
+        Where an account has two scores on one day, or a date cannot be read.
+    """
+    table = matched({"account": account, "snapshot_date": snapshot_date, "score": score})
+    dates = read_dates(table["snapshot_date"], "snapshot_date")
+    cut = tiers or Tiers()
+    scores = numbers(table["score"], "score")
+    frame = pd.DataFrame({
+        "account": table["account"].astype("str"),
+        "snapshot_date": dates,
+        "score": scores,
+        "tier": np.asarray(cut.assign(scores).codes, dtype=np.intp),
+    }).sort_values(["account", "snapshot_date"], kind="stable", ignore_index=True)  # fmt: skip
+    twice = frame.duplicated(["account", "snapshot_date"])
+    if twice.any():
+        raise TableError(
+            f"An account must have one score per snapshot; {int(twice.sum())} have more, first of "
+            f"{first_few(frame.loc[twice, 'account'].unique().tolist())}. Keep one of them."
+        )
+    return ScoreHistory(frame, cut)
+
+
+def read_dates(series: pd.Series, name: str) -> pd.Series:
+    """Read a column of dates of shape (n,), none missing."""
+    dates = pd.to_datetime(series, errors="coerce", format="ISO8601").astype("datetime64[us]")
+    if dates.isna().any():
+        bad = series[dates.isna()]
+        raise TableError(
+            f"{name} must be a date (YYYY-MM-DD) in every row; {len(bad)} of {len(series)} are not: "
+            f"{first_few(bad.tolist())}."
+        )
+    return dates
