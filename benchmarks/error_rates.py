@@ -111,7 +111,7 @@ def book(
 
 def families(rng: np.random.Generator, setting: Setting) -> dict[str, list[HypothesisTest]]:
     """All closed-form tests on one draw in which their nulls are true."""
-    policy = Policy(alpha=ALPHA)
+    policy, even = Policy(alpha=ALPHA), Policy(alpha=ALPHA, critical_odds_ratio=1.0)
     found: dict[str, list[HypothesisTest]] = {}
     columns, tiers = book(rng, setting, risk_spread=0.0)
     if 0 < columns.churned.sum() < setting.n:
@@ -119,9 +119,7 @@ def families(rng: np.random.Generator, setting: Setting) -> dict[str, list[Hypot
         found["separated"] = list(separated_tests(pairs, policy))
         found["ordered"] = [ordered_test(pairs, (setting.n, columns.counts.churned), policy)]
         found["ordered_by_value"] = [ordered_by_value_test(columns, tiers, policy)]
-        found["critical_odds_ratio"] = [
-            critical_test(columns, tiers, Policy(critical_odds_ratio=1.0), level=0.95)
-        ]
+        found["critical_odds_ratio"] = [critical_test(columns, tiers, even, level=0.95)]
     columns, tiers = book(rng, setting, risk_spread=0.8)
     if 0 < columns.churned.sum() < setting.n:
         cal = calibration(np.asarray(columns.probability), columns.churned, columns.account)
@@ -212,7 +210,8 @@ def auc_coverage(seeds: int) -> Iterator[Finding]:
                 hits["AUC, DeLong"].append(found.interval.holds(auc))
                 judged = Judged.of(churned, score=score, account=account)
                 drawn = replicates(judged, n_bootstrap=400, random_state=seed)
-                interval = interval_of("auc", found.auc, drawn["auc"])
+                degrees = max(int(churned[::rows].sum()) - 1, 1)
+                interval = interval_of("auc", found.auc, drawn["auc"], degrees=degrees)
                 hits["AUC, bootstrap"].append(interval.holds(auc))
             for what, of in hits.items():
                 yield cover_finding(what, f"AUC {auc:.2f}, about 30 churned of 300, {rows} rows each", of)

@@ -155,11 +155,13 @@ class TreeEnsemble:
             Mean margin over the training rows that each tree saw.
         """
         n, k = values.shape
+        if n == 0:  # LightGBM divides by the number of rows
+            return np.zeros((0, k)), self.expected_value
         total = np.zeros((n, k + 1))
         for booster in self.boosters:
             total += booster.predict(values, pred_contrib=True, num_threads=_threads(n, threads))
         total /= len(self.boosters)
-        return total[:, :k], float(total[0, k]) if n else self.expected_value
+        return total[:, :k], float(total[0, k])
 
     @cached_property
     def expected_value(self) -> float:
@@ -301,7 +303,8 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Likelier class of each row."""
-        return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(np.intp)])
+        is_churn = self.decision_function(X) > 0
+        return np.asarray(self.classes_[is_churn.astype(np.intp)])
 
 
 @dataclass(frozen=True)

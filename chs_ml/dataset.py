@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chs_ml import checks
 from chs_ml.errors import TableError, first_few, nearest
-from chs_ml.findings import Finding, error, raise_errors, warning
+from chs_ml.findings import error, Finding, note, ORDER, raise_errors, warning
 from chs_ml.metric import Direction, Kind, Metric
 from chs_ml.outcome import churn_codes, coded_by_value, plain_text
 from chs_ml.recipe import DataSpec, MetricSpec, Recipe
@@ -122,7 +122,7 @@ def build_dataset(recipe: Recipe, frame: pd.DataFrame | None = None) -> Dataset:
     Parameters
     ----------
     recipe : Recipe
-        Which table, and what its columns are.
+        Which table, and what its columns are; or which raw tables, from which the table is built first.
     frame : DataFrame, optional
         Used instead of reading the recipe's table.
 
@@ -157,13 +157,20 @@ def check_dataset(recipe: Recipe, frame: pd.DataFrame | None = None) -> tuple[Fi
         Only where the table itself cannot be read.
     """
     findings = _examined(recipe, frame)[1]
-    return tuple(sorted(findings, key=lambda finding: finding.severity != "error"))
+    return tuple(sorted(findings, key=lambda finding: ORDER.index(finding.severity)))
 
 
 def _examined(recipe: Recipe, frame: pd.DataFrame | None) -> tuple[Dataset | None, list[Finding]]:
+    early: tuple[Finding, ...] = ()
+    if recipe.tables:
+        from chs_ml.raw import snapshots_of  # only raw tables need an engine
+
+        recipe, frame, early = snapshots_of(recipe, frame)
+        if frame is None:
+            return None, list(early)
     table = read_table(recipe.data_path) if frame is None else frame.reset_index(drop=True)
     table = table.set_axis([str(name) for name in table.columns], axis=1)
-    findings = _check_names(recipe, table)
+    findings = [*early, *_check_names(recipe, table)]
     if any(finding.severity == "error" for finding in findings):
         return None, findings
     data = recipe.data
@@ -183,7 +190,7 @@ def _examined(recipe: Recipe, frame: pd.DataFrame | None) -> tuple[Dataset | Non
         keep=table[list(dict.fromkeys(data.keep))],
         horizon_days=data.horizon_days,
         lead_days=data.lead_days,
-        findings=tuple(finding for finding in findings if finding.severity == "warning"),
+        findings=tuple(finding for finding in findings if finding.severity != "error"),
     )
     return dataset, findings
 
@@ -213,10 +220,8 @@ def _check_names(recipe: Recipe, table: pd.DataFrame) -> list[Finding]:
 
 def _no_column(where: str, name: str, found: list[str]) -> Finding:
     same = [other for other in found if other.casefold() == name.casefold()]
-    hint = (
-        nearest(same[0] if same else name, found)
-        or f" The table has {len(found)} columns: {first_few(found)}."
-    )
+    columns = f" The table has {len(found)} columns: {first_few(found)}."
+    hint = nearest(same[0] if same else name, found) or columns
     return error("missing-column", name, f"{where} names the column {name!r}, which the table lacks.{hint}")
 
 
@@ -234,7 +239,7 @@ def _text(series: pd.Series) -> pd.Series:
 def _account(data: DataSpec, table: pd.DataFrame, findings: list[Finding]) -> pd.Series:
     if data.account is None:
         text = "The recipe names no account column: every row counts as an account of its own."
-        findings.append(warning("no-account", "", text))
+        findings.append(note("no-account", "", text))
         return pd.Series(np.arange(1, len(table) + 1), name="account_id").astype("str")
     account = _text(table[data.account])
     blank = account.isna()
@@ -336,7 +341,7 @@ def _check_outcome(data: DataSpec, churned: Array, series: pd.Series) -> list[Fi
         return [error("outcome-one-sided", name, text, count=n - open_rows)]
     if open_rows:
         text = f"{name}: {open_rows:,} of {n:,} outcomes are open; these rows neither train nor judge."
-        return [warning("open-outcomes", name, text, count=open_rows)]
+        return [note("open-outcomes", name, text, count=open_rows)]
     return []
 
 
@@ -347,9 +352,8 @@ def _check_keys(account: pd.Series, snapshot: pd.Series | None, findings: list[F
     again = keys.duplicated() & (account != "")
     if not again.any():
         return
-    first = [
-        " on ".join(map(str, key)) for key in keys[again].drop_duplicates().head(5).itertuples(index=False)
-    ]
+    repeated = keys[again].drop_duplicates().head(5)
+    first = [" on ".join(map(str, key)) for key in repeated.itertuples(index=False)]
     what = "account" if snapshot is None else "account and snapshot date"
     hint = (
         " If rows are monthly snapshots, name their date in [data] snapshot_date." if snapshot is None else ""

@@ -9,6 +9,7 @@ which is the path integral of the scale along the straight line from m0 to m, an
 Base and points sum to the published score.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,7 +135,7 @@ def explain(model: HealthModel, data: pd.DataFrame | Mapping[str, Any]) -> Expla
     model : HealthModel
         A trained model.
     data : DataFrame, or mapping for one account
-        What `HealthModel.score` takes.
+        What `HealthModel.score` takes; kept columns may be left out.
 
     Returns
     -------
@@ -143,16 +144,16 @@ def explain(model: HealthModel, data: pd.DataFrame | Mapping[str, Any]) -> Expla
     """
     frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame([data])
     encoded = model.encode(frame)
-    score = model.score(frame)["health_score"]
     parts = model.margin_parts(encoded.values)
+    score = model.published(encoded, parts.margin).numbers["health_score"]
     factor = points_per_logit(model.scale, parts.margin, parts.expected)
     points = parts.contributions * factor[:, None]
-    points[score.isna().to_numpy()] = np.nan
+    points[np.isnan(score)] = np.nan
     names = list(model.schema.names)
     return Explanation(
         points=pd.DataFrame(points, index=frame.index, columns=names),
         base=float(model.scale.score(np.array([parts.expected]))[0]),
-        health_score=score,
+        health_score=pd.Series(score, index=frame.index, name="health_score"),
         metrics=model.schema.metrics,
         data=readable(encoded.values, model.schema, frame.index),
     )
@@ -199,7 +200,8 @@ def said_number(value: float) -> str:
     ('1,234,567', '0.0457', '−3')
     """
     size = abs(value)
-    decimals = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 1 else 4
+    whole = size >= 100 or value == int(value)
+    decimals = 0 if whole else min(2 - math.floor(math.log10(size)), 10)
     text = f"{size:,.{decimals}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return f"−{text}" if value < 0 and text.strip("0.,") else text

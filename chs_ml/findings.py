@@ -6,7 +6,9 @@ from typing import Literal
 
 from chs_ml.errors import TableError
 
-Severity = Literal["warning", "error"]
+Severity = Literal["note", "warning", "error"]
+ORDER: tuple[Severity, ...] = ("error", "warning", "note")
+"""Severities, gravest first."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,8 @@ class Finding:
     ----------
     code : str
         Short and stable, such as "suspected-leak".
-    severity : {"warning", "error"}
-        An error stops training; a warning goes into the report.
+    severity : {"note", "warning", "error"}
+        An error stops training; a warning asks for a decision; a note is good to know.
     subject : str
         The column; empty where it is the table.
     message : str
@@ -32,6 +34,11 @@ class Finding:
     subject: str
     message: str
     count: int = 0
+
+
+def note(code: str, subject: str, message: str, *, count: int = 0) -> Finding:
+    """Make a finding that is good to know and asks for nothing."""
+    return Finding(code, "note", subject, message, count)
 
 
 def warning(code: str, subject: str, message: str, *, count: int = 0) -> Finding:

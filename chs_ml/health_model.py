@@ -158,9 +158,9 @@ class HealthModel:
         """
         if isinstance(data, Mapping):
             date = data.get(self.carried.snapshot_date) if self.carried.snapshot_date else None
-            return self._published(encode_row(self.schema, data, snapshot=date)).first()
+            return self.published(encode_row(self.schema, data, snapshot=date)).first()
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data))
-        return self._with_carried(self._published(self.encode(frame)).columns(), frame)
+        return self._with_carried(self.published(self.encode(frame)).columns(), frame)
 
     def encode(self, frame: pd.DataFrame) -> Encoded:
         """Read a table of metrics through the model's schema."""
@@ -191,8 +191,9 @@ class HealthModel:
             expected += self.blend.trees * tree_mean
         return MarginParts(self.margin(values), expected, parts)
 
-    def _published(self, encoded: Encoded) -> Publication:
-        margin = self.margin(encoded.values)
+    def published(self, encoded: Encoded, margin: Array | None = None) -> Publication:
+        """Scores and statuses of encoded rows; `margin` of shape (n,), where it is known already."""
+        margin = self.margin(encoded.values) if margin is None else margin
         numbers = {
             "churn_probability": churn_probability(margin),
             "health_score": published_score(self.scale.score(margin)),

@@ -289,7 +289,8 @@ class LearnedScorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Likelier class of each row."""
-        return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(np.intp)])
+        is_churn = self.decision_function(X) > 0
+        return np.asarray(self.classes_[is_churn.astype(np.intp)])
 
 
 def _crossed_margin(health: Array, churned: Array, folds: NDArray[np.intp], penalty: Penalty) -> Array:
@@ -307,7 +308,7 @@ def bootstrap_interval(estimate: Array, replicates: Array, *, level: float) -> t
 
     Learned curves overfit a resampled table more than the table itself, so replicates of a strong weight
     lie below it. The interval is the hull of the percentile interval and of the same interval moved so
-    that the replicates' median falls on the estimate; never below 0.
+    that the replicates' median falls on the estimate; within 0 and 1.
 
     Parameters
     ----------
@@ -321,7 +322,7 @@ def bootstrap_interval(estimate: Array, replicates: Array, *, level: float) -> t
     tail = (1.0 - level) / 2.0
     low, middle, high = np.quantile(replicates, [tail, 0.5, 1.0 - tail], axis=0)
     move = estimate - middle
-    return np.maximum(np.minimum(low, low + move), 0.0), np.maximum(high, high + move)
+    return np.maximum(np.minimum(low, low + move), 0.0), np.minimum(np.maximum(high, high + move), 1.0)
 
 
 def _some_accounts(accounts: NDArray[np.intp], rows: int, random_state: int) -> NDArray[np.intp]:

@@ -136,16 +136,20 @@ class Scorecard:
         coverage : ndarray of shape (n,)
             0 to 1.
         """
-        weighted, known = self.points(values), np.zeros(len(values))
+        points, known = self.points(values), np.zeros(len(values))
         for k, weight in enumerate(self.weights):
-            known += weight * ~(np.isnan(values[:, k]) | np.isnan(weighted[:, k]))
-            weighted[:, k] *= weight
+            known += weight * ~(np.isnan(values[:, k]) | np.isnan(points[:, k]))
+        return self._shares(points) * np.nan_to_num(points), known
+
+    def _shares(self, points: Array) -> Array:
+        """What each measure counts in each row; scaled up where others drop out, NaN where all do."""
+        shares = np.empty(points.shape, order="F")
+        for k, weight in enumerate(self.weights):
+            shares[:, k] = weight * ~np.isnan(points[:, k])
         if self.missing is MissingRule.RENORMALISE:
-            np.nan_to_num(weighted, copy=False)
-            present = np.where(known > 0, known, np.nan)
-            for k in range(weighted.shape[1]):
-                weighted[:, k] /= present
-        return weighted, known
+            present = column_sum(shares)
+            shares /= np.where(present > 0, present, np.nan)[:, None]
+        return shares
 
     def raw_score(self, values: Array) -> Array:
         """Score of an encoded matrix of shape (n, k), 0-100, not rounded; summed column by column."""
@@ -192,14 +196,9 @@ class Scorecard:
         DataFrame of shape (n, k)
             A column per metric, in score points.
         """
-        values = self.schema.encode(frame).values
-        weighted, known = self.weighted_points(values)
-        best = np.empty_like(weighted)
-        for k, weight in enumerate(self.weights):
-            out = np.isnan(values[:, k]) & (self.missing is MissingRule.RENORMALISE)
-            share = np.where(out, 0.0, weight)
-            best[:, k] = 100.0 * (share / known if self.missing is MissingRule.RENORMALISE else share)
-        return pd.DataFrame(weighted - best, index=frame.index, columns=list(self.schema.names))
+        points = self.points(self.schema.encode(frame).values)
+        cost = self._shares(points) * (np.nan_to_num(points) - 100.0)
+        return pd.DataFrame(cost, index=frame.index, columns=list(self.schema.names))
 
     def to_toml(self) -> str:
         """The card as text, exact to the last digit."""
@@ -292,16 +291,16 @@ def _measure(name: str, entry: Mapping[str, Any], source: str) -> Measure:
             direction=Direction(entry.get("direction", Direction.UNKNOWN)),
             unit=str(entry.get("unit", "")),
             label=str(entry.get("label", "")),
-            required=bool(entry.get("required", True)),
+            required=_flag(entry, "required"),
         )
         weight = float(entry["weight"])
         low, high = float(entry.get("low", np.nan)), float(entry.get("high", np.nan))
+        seen = _flag(entry, "missing_seen")
     except KeyError as error:
         raise ScorecardError(f"{where} must have a {error.args[0]}.") from error
     except (TypeError, ValueError, ScorecardError) as error:
         raise ScorecardError(f"{where}: {error}") from error
     categories = curve.categories if isinstance(curve, CategoryCurve) else ()
-    seen = bool(entry.get("missing_seen", True))
     column = InputColumn(metric=metric, categories=categories, low=low, high=high, missing_seen=seen)
     return Measure(column=column, curve=curve, weight=weight)
 
@@ -309,13 +308,23 @@ def _measure(name: str, entry: Mapping[str, Any], source: str) -> Measure:
 def _curve(entry: Mapping[str, Any]) -> Curve:
     missing = None if "missing_points" not in entry else float(entry["missing_points"])
     if "categories" in entry:
+        if not isinstance(entry["categories"], Mapping):
+            raise ScorecardError(f"categories must be points by name; got {entry['categories']!r}.")
         points = {str(label): float(value) for label, value in entry["categories"].items()}
         other = None if "other" not in entry else float(entry["other"])
         return CategoryCurve(points=points, other=other, missing=missing)
-    x, points_at = zip(*entry["curve"], strict=True)
-    return LinearCurve(
-        x=tuple(float(v) for v in x), points=tuple(float(v) for v in points_at), missing=missing
-    )
+    knots = entry["curve"]
+    if not (isinstance(knots, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in knots)):
+        raise ScorecardError(f"curve must be pairs of value and points: [[0, 0], [50, 80]]; got {knots!r}.")
+    x, points_at = [float(pair[0]) for pair in knots], [float(pair[1]) for pair in knots]
+    return LinearCurve(x=tuple(x), points=tuple(points_at), missing=missing)
+
+
+def _flag(entry: Mapping[str, Any], key: str) -> bool:
+    value = entry.get(key, True)
+    if not isinstance(value, bool):
+        raise ScorecardError(f"{key} must be true or false, without quotes; got {value!r}.")
+    return value
 
 
 def _measure_table(measure: Measure) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_perfect_separation_gives_a_finite_card() -> None:
     p = model.predict_proba(x)[:, 1]
     assert np.isfinite(model.decision_function(x)).all()
     assert ((p > 0) & (p < 1)).all()
-    assert ((p > 0.5) == (x[:, 0] < -0.4)).mean() > 0.98
+    assert ((p > 0.5) == (x[:, 0] < -0.4)).mean() > 0.95
     assert all(0 <= i.low <= i.weight <= i.high <= 1 for i in model.intervals_.values())
 
 

@@ -141,11 +141,17 @@ def test_no_rows_at_all() -> None:
 
 
 def account(**changes: object) -> AccountAtRisk:
-    values = {
-        "account": "A" * 40, "snapshot_date": "2025-01-31", "churn_probability": 0.4, "health_score": 31.0,
-        "tier": "Critical", "value": 1e9, "value_at_risk": 4e8, "kept": {f"column {i}": "x" * 40 for i in range(9)},
+    values: dict[str, object] = {
+        "account": "A" * 40,
+        "snapshot_date": "2025-01-31",
+        "churn_probability": 0.4,
+        "health_score": 31.0,
+        "tier": "Critical",
+        "value": 1e9,
+        "value_at_risk": 4e8,
+        "kept": {f"column {i}": "x" * 40 for i in range(9)},
         "reasons": ("Seats used 41 % → −8.2 points",) * 6,
-    }  # fmt: skip
+    }
     return AccountAtRisk(**{**values, **changes})
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from chs_ml.checks.kinds import MOSTLY
 from chs_ml.errors import first_few
-from chs_ml.findings import Finding, error, warning
+from chs_ml.findings import error, Finding, note, warning
 from chs_ml.metric import Direction, Kind, Metric
 from chs_ml.values import read_numbers
 
@@ -46,7 +46,7 @@ def check_values(name: str, series: pd.Series, *, values: Any, unreadable: Mask)
         findings.append(warning("unreadable-values", name, text, count=int(strange.sum())))
     if blank.any():
         text = f"{name}: {blank.sum():,} of {n:,} values are blank and count as missing."
-        findings.append(warning("blank-values", name, text, count=int(blank.sum())))
+        findings.append(note("blank-values", name, text, count=int(blank.sum())))
     return findings
 
 

@@ -49,7 +49,7 @@ def check(
     spec = load_recipe(recipe)
     findings = check_dataset(spec if data is None else spec.with_data(data))
     errors = sum(finding.severity == "error" for finding in findings)
-    warnings = len(findings) - errors
+    warnings = sum(finding.severity == "warning" for finding in findings)
     failed = bool(errors or (strict and warnings))
     if json:
         say(

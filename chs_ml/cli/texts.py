@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chs_ml.explanation import Explanation, said_points
-from chs_ml.findings import Finding
+from chs_ml.findings import ORDER, Finding
 from chs_ml.health_model import HealthModel
 from chs_ml.validation.text import WIDTH, clipped, percent, section, table, wrapped
 
@@ -15,13 +15,11 @@ def counted(n: int, word: str) -> str:
 
 
 def findings_text(findings: Iterable[Finding]) -> str:
-    """Findings of the checks, errors first, and how many there are."""
-    listed = sorted(findings, key=lambda finding: finding.severity != "error")
+    """Findings of the checks, gravest first, and how many there are."""
+    listed = sorted(findings, key=lambda finding: ORDER.index(finding.severity))
     lines = [wrapped(f"{f.message} [{f.code}]", indent=" " * 9, first=f"{f.severity:<9}") for f in listed]
-    errors = sum(finding.severity == "error" for finding in listed)
-    return section(
-        "Checks", *lines, f"{counted(errors, 'error')}, {counted(len(listed) - errors, 'warning')}."
-    )
+    counts = [counted(sum(f.severity == severity for f in listed), severity) for severity in ORDER]
+    return section("Checks", *lines, f"{', '.join(counts)}.")
 
 
 def training_text(model: HealthModel) -> str:
@@ -29,7 +27,8 @@ def training_text(model: HealthModel) -> str:
     findings = [Finding(**finding) for finding in model.facts.get("findings", [])]
     blocks = [findings_text(findings), *([] if model.report is None else [model.report.to_text()])]
     lines = [wrapped(line, indent="  ", first="- ") for line in blend_lines(model)]
-    return "\n\n".join([*blocks, weights_text(model), section("Formula and trees", *lines, anchor_text(model))])
+    blend = section("Formula and trees", *lines, anchor_text(model))
+    return "\n\n".join([*blocks, weights_text(model), blend])
 
 
 def weights_text(model: HealthModel, *, limit: int | None = None) -> str:

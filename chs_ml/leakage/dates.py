@@ -42,9 +42,9 @@ def dates_after_snapshot(dataset: Dataset) -> tuple[Finding, ...]:
         known = int((~np.isnan(before)).sum())
         text = (
             f"{metric.name}: {after.sum():,} of {known:,} dates ({after.sum() / known:.0%}) lie after their "
-            f"snapshot, by up to {-np.nanmin(before):,.0f} days: {first_keys(dataset, after)}. Was the record made "
-            f"later? Then add the column to [data] ignore, or blank it where it was not yet known. A date that "
-            f"is planned ahead, such as a renewal, is better taken as keep."
+            f"snapshot, by up to {-np.nanmin(before):,.0f} days: {first_keys(dataset, after)}. Was the "
+            "record made later? Then add the column to [data] ignore, or blank it where it was not yet "
+            "known. A date that is planned ahead, such as a renewal, is better taken as keep."
         )
         found.append(warning("dates-after-snapshot", metric.name, text, count=int(after.sum())))
     return tuple(found)
@@ -107,8 +107,8 @@ def snapshots_after_churn(dataset: Dataset, churn_dates: pd.Series) -> tuple[Fin
         return ()
     after = days_as_floats(snapshot_days(dataset) - churn_days(dataset, churn_dates))[late]
     text = (
-        f"{late.sum():,} of {dataset.n:,} rows are snapshots on or after the day on which the account churned, by up "
-        f"to {after.max():,.0f} days, and count as churned: {first_keys(dataset, late)}. Such rows know the "
-        f"outcome: leave them out."
+        f"{late.sum():,} of {dataset.n:,} rows are snapshots on or after the day on which the account "
+        f"churned, by up to {after.max():,.0f} days, and count as churned: {first_keys(dataset, late)}. Such "
+        "rows know the outcome: leave them out."
     )
     return (warning("snapshots-after-churn", "", text, count=int(late.sum())),)

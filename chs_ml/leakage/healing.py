@@ -51,10 +51,10 @@ def healing_scores(history: pd.DataFrame, churn_dates: pd.Series) -> tuple[Findi
         return ()
     first = rise.sort_values(ascending=False, kind="stable").index.tolist()
     text = (
-        f"The score heals after churn: in {up:,} of {len(rise):,} accounts with scores on both sides it is higher after "
-        f"the churn date than in the last reading before it, by {median:.3g} points in the median "
-        f"({median / spread:.1f} standard deviations): {first_few(first)}. Freeze the score at churn, and judge it "
-        f"only by readings before."
+        f"The score heals after churn: in {up:,} of {len(rise):,} accounts with scores on both sides it is "
+        f"higher after the churn date than in the last reading before it, by {median:.3g} points in the "
+        f"median ({median / spread:.1f} standard deviations): {first_few(first)}. Freeze the score at churn, "
+        "and judge it only by readings before."
     )
     return (warning("score-heals", "score", text, count=up),)
 

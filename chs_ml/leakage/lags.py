@@ -44,7 +44,7 @@ class LagAuc:
     low, high : float
         Days from the snapshot to the churn, low < lag <= high; below zero is after the churn.
     auc : float
-        The churned rows of that range against all renewed rows, by rates learned close to the churn on
+        The churned rows of that range against all renewed rows, each bin of values by its churn rate in
         the other half of the accounts; .5 is chance.
     error : float
         Its account-clustered standard error (DeLong, Obuchowski).
@@ -61,12 +61,12 @@ class LagAuc:
 
     @property
     def words(self) -> str:
-        """The range in words."""
+        """The range in words, as of the days to the churn."""
         if self.high <= 0.0:
             return "after the churn"
-        return f"over {max(self.low, 0):.0f} to {self.high:.0f} days" if np.isfinite(self.high) else (
-            f"over {self.low:.0f} days"
-        )  # fmt: skip
+        if np.isinf(self.high):
+            return f"over {self.low:.0f} days"
+        return f"up to {self.high:.0f} days" if self.low <= 0.0 else f"{self.low:.0f} to {self.high:.0f} days"
 
 
 def lags_of(dataset: Dataset, churn_dates: pd.Series | None = None) -> tuple[Array, tuple[float, ...]]:
@@ -117,8 +117,9 @@ def aucs_by_lag(
     half = account_half(accounts, random_state)
     found: list[LagAuc] = []
     for metric in dataset.metrics:
-        near = next((rows for _, high, rows in ranges if high > 0.0), ranges[0][2])
-        risk = unseen_risk(binned(dataset, metric), dataset.churned, learn=near | kept, half=half)
+        # rates of all lags together: learned close to the churn alone, they would tell the time to the
+        # renewal, which a tenure in months gives away, and not the churn
+        risk = unseen_risk(binned(dataset, metric), dataset.churned, learn=dataset.is_matured, half=half)
         for low, high, rows in ranges:
             auc, error = _auc(risk, dataset.churned, accounts, rows=rows | kept)
             found.append(LagAuc(metric.name, low, high, auc, error, int(rows.sum())))
@@ -156,9 +157,10 @@ def steep_lags(aucs: tuple[LagAuc, ...]) -> tuple[Finding, ...]:
         if gap < STEEP or near.auc < NEAR_AUC or gap < z * error:
             continue
         text = (
-            f"{name} alone tells churn with an AUC of {near.auc:.3f} {near.words} ({near.churns:,} churned rows), and "
-            f"{far.auc:.3f} {far.words} ({far.churns:,}): {gap:.3f} more, {z * error:.3f} would be noise. Is it "
-            f"written when the account leaves? If so, add it to [data] ignore, or lengthen [data] lead_days."
+            f"{name} alone tells churn with an AUC of {near.auc:.3f} {near.words} ({near.churns:,} churned "
+            f"rows), and {far.auc:.3f} {far.words} ({far.churns:,}): {gap:.3f} more, {z * error:.3f} would "
+            "be noise. Is it written when the account leaves? If so, add it to [data] ignore, or lengthen "
+            "[data] lead_days."
         )
         found.append(warning("steep-lag", name, text, count=near.churns))
     return tuple(found)

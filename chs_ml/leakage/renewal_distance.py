@@ -48,9 +48,10 @@ def renewal_proxies(dataset: Dataset, renewal_date: pd.Series) -> tuple[Finding,
         slope, start = (float(part) for part in np.polyfit(d, x, 1))
         r2 = float(np.corrcoef(x, d)[0, 1]) ** 2
         text = (
-            f"{metric.name} is almost a function of the days to the renewal (rank correlation {correlation:.3f}, "
-            f"R² of a straight line {r2:.3f}: {start:.3g} {slope:+.3g} per day; {len(x):,} rows). It measures the "
-            f"calendar, not the customer: add it to [data] ignore, or state it as days to renewal."
+            f"{metric.name} is almost a function of the days to the renewal (rank correlation "
+            f"{correlation:.3f}, R² of a straight line {r2:.3f}: {start:.3g} {slope:+.3g} per day; "
+            f"{len(x):,} rows). It measures the calendar, not the customer: add it to [data] ignore, or "
+            "state it as days to renewal."
         )
         found.append(warning("days-to-renewal", metric.name, text, count=len(x)))
     return tuple(found)

@@ -167,10 +167,8 @@ def _split_table(splits: SplitComparison) -> str:
     rows = []
     for score in splits.scores:
         gap = "" if score is splits.out_of_time else _gap_text(splits, score)
-        rows.append(
-            [score.split, f"{score.n_train:,}", f"{score.n_test:,}", f"{score.churns:,}"]
-            + [number(score.auc), percent(score.log_loss), gap]
-        )
+        counts = (f"{count:,}" for count in (score.n_train, score.n_test, score.churns))
+        rows.append([score.split, *counts, number(score.auc), percent(score.log_loss), gap])
     head = ["split", "train", "test", "churns", "AUC", "log loss removed", "AUC above out of time (95 %)"]
     return table(head, rows)
 

@@ -77,18 +77,20 @@ def _judged(metric: Metric, values: Array, history: "_History", *, n: int) -> li
         return []
     if changes_by_nature(metric):
         text = (
-            f"{metric.name} changes by nature, and is the same in all snapshots of an account: in {n:,} accounts with at "
-            f"least {MIN_SNAPSHOTS} snapshots over {MIN_SPAN_DAYS} days, {first_values(history, values)}. It was "
-            f"read as of one day, later than the snapshots: compute it as of each snapshot, or add it to [data] ignore."
+            f"{metric.name} changes by nature, and is the same in all snapshots of an account: in {n:,} "
+            f"accounts with at least {MIN_SNAPSHOTS} snapshots over {MIN_SPAN_DAYS} days, "
+            f"{first_values(history, values)}. It was read as of one day, later than the snapshots: compute "
+            "it as of each snapshot, or add it to [data] ignore."
         )
         return [warning("frozen-metric", metric.name, text, count=n)]
     correlation, error, accounts = history.with_lifetime(values)
     if not abs(correlation) >= max(FUTURE_CORRELATION, FUTURE_Z * error):
         return []
     text = (
-        f"{metric.name} is the same in all snapshots of an account and goes with how long churned accounts went on "
-        f"after their first snapshot (rank correlation {correlation:.2f}, {accounts:,} churned accounts): it may "
-        f"have been summed up until they left. Compute it as of each snapshot, or add it to [data] ignore."
+        f"{metric.name} is the same in all snapshots of an account and goes with how long churned accounts "
+        f"went on after their first snapshot (rank correlation {correlation:.2f}, {accounts:,} churned "
+        "accounts): it may have been summed up until they left. Compute it as of each snapshot, or add it "
+        "to [data] ignore."
     )
     return [warning("knows-lifetime", metric.name, text, count=accounts)]
 
@@ -116,7 +118,7 @@ class _History:
         days = snapshot_days(dataset).astype(np.int64).astype(np.float64)
         accounts = account_codes(dataset)
         by = pd.Series(days).groupby(accounts)
-        span = (by.max() - by.min()).to_numpy()
+        span = np.asarray(by.max() - by.min(), dtype=np.float64)
         long = (by.size().to_numpy() >= MIN_SNAPSHOTS) & (span >= MIN_SPAN_DAYS)
         order = np.lexsort((days, accounts))
         first = order[np.searchsorted(accounts[order], np.arange(len(span)))]

@@ -141,10 +141,10 @@ def cut_days(snapshot_days: Iterable[int], offsets: Iterable[int]) -> pd.DataFra
 
 def period_sql(relation: Relation, atoms: dict[Atom, str], table: RawTable, *, first_cut: int) -> str:
     """SELECT: rows of a table aggregated to periods."""
-    joins = [f"JOIN cuts c ON c.day = GREATEST(f.{DAY}, {first_cut})"]
+    joins = [f"JOIN cuts c ON c.day = {_not_before(first_cut, f'f.{DAY}')}"]
     keys = [f"f.{ACCOUNT} AS {ACCOUNT}", "c.cut AS day"]
     for i, key in enumerate(relation.keys):
-        joins.append(f"LEFT JOIN cuts k{i} ON k{i}.day = GREATEST(f.{sql.name(key)}, {first_cut})")
+        joins.append(f"LEFT JOIN cuts k{i} ON k{i}.day = {_not_before(first_cut, f'f.{sql.name(key)}')}")
         keys.append(f"k{i}.cut AS {sql.name(key)}")
     if relation.value:
         keys.append(f"f.{sql.name(relation.value)} AS v")
@@ -158,6 +158,11 @@ def period_sql(relation: Relation, atoms: dict[Atom, str], table: RawTable, *, f
         f"SELECT {', '.join([*keys, *measured])} FROM {sql.name(table.facts)} f {' '.join(joins)}"
         f"{f' WHERE {where}' if where else ''} GROUP BY {groups}"
     )
+
+
+def _not_before(first: int, day: str) -> str:
+    """A day, or the first cut day for all before it; missing stays missing, as GREATEST would not have it."""
+    return f"CASE WHEN {day} < {first} THEN {first} ELSE {day} END"
 
 
 def snapshot_sql(relation: Relation, atoms: dict[Atom, str], *, periods: str) -> str:

@@ -55,12 +55,12 @@ class RawTable:
     @property
     def raw(self) -> str:
         """Name of the relation with the columns as read."""
-        return f"raw {self.name}"
+        return f"raw__{self.name}"
 
     @property
     def facts(self) -> str:
         """Name of the relation with account, known day and the needed forms."""
-        return f"facts {self.name}"
+        return f"facts__{self.name}"
 
     def standard(self, column: str) -> str | None:
         """What the file calls a standard column; None where it has none."""

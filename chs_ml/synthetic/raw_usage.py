@@ -243,7 +243,7 @@ def _features(active: Mask, adoption: Array, *, rng: np.random.Generator) -> Mas
     inside = active[:, begin:]
     order: Integers = np.argsort(~inside, axis=1, kind="stable")  # active days of the window first
     count: Integers = inside.sum(axis=1)
-    turn: Integers = rng.integers(length, size=n)
+    turn = np.asarray(rng.integers(length, size=n), dtype=np.int64)
     for feature in range(1, len(FEATURES)):
         rows = np.flatnonzero(adopted[:, feature] & (count > 0))
         pick = order[rows, (feature * 7 + turn[rows]) % count[rows]]

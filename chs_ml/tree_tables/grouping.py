@@ -20,8 +20,11 @@ from chs_ml.tree_tables.atoms import goes_left
 from chs_ml.tree_tables.errors import UngroupableTreeError
 from chs_ml.tree_tables.model_text import Split, Tree
 
-LONE_LEAF_NODES = 14
-"""A leaf that fits no group has a table of its own, up to this many yes/no answers (2 MB)."""
+LONE_LEAF_NODES = 16
+"""A leaf that fits no group has a table of its own, up to this many yes/no answers.
+
+Patterns are numbered in 16 bits; such a table takes 9 MB.
+"""
 
 # Costs of evaluating one row, in units of one table look-up and addition (about 0.6 ns compiled).
 _STEP_COST = 0.1
@@ -87,7 +90,7 @@ def group_leaves(tree: Tree, atoms: Mapping[int, NDArray[np.float64]], max_nodes
 
     Raises
     ------
-    UngroupableTreeError : when one leaf alone needs more than `2**14` patterns.
+    UngroupableTreeError : when one leaf alone needs more than `2**16` patterns.
     """
     leaves, place = _walk(tree)
     sides = _sides(tree, place)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chs_ml.tree_tables.atoms import atom_values, cut_points
-from chs_ml.tree_tables.errors import TablesTooLargeError, TreeTablesError, UnsupportedModelError
+from chs_ml.tree_tables.errors import TablesTooLargeError, UnsupportedModelError
 from chs_ml.tree_tables.grouping import Group, group_leaves
 from chs_ml.tree_tables.model_text import Split, TreeModel
 
@@ -48,21 +48,17 @@ def plan_within(models: Sequence[TreeModel], *, max_nodes: int, max_bytes: float
     ------
     TablesTooLargeError : when even small groups exceed `max_bytes`.
     """
-    plan = plan_tables(models, max_nodes=max_nodes)
-    needed = plan.nbytes
-    while plan.nbytes > max_bytes and max_nodes > _SMALLEST_NODES:
-        max_nodes -= 1
-        try:
-            plan = plan_tables(models, max_nodes=max_nodes)
-        except TreeTablesError:  # a leaf that only a large table can hold
-            break
-    if plan.nbytes > max_bytes:
-        raise TablesTooLargeError(
-            f"the tables would take {needed / 1e6:,.0f} MB, with smaller groups {plan.nbytes / 1e6:,.0f} MB, "
-            f"more than the {max_bytes / 1e6:,.0f} MB allowed by max_bytes; train smaller or fewer trees, "
-            "or raise the bound"
-        )
-    return plan
+    sizes = []
+    for nodes in range(max_nodes, min(max_nodes, _SMALLEST_NODES) - 1, -2):
+        plan = plan_tables(models, max_nodes=nodes)
+        if plan.nbytes <= max_bytes:
+            return plan
+        sizes.append(plan.nbytes / 1e6)
+    raise TablesTooLargeError(
+        f"the tables would take {sizes[0]:,.0f} MB, with smaller groups {min(sizes):,.0f} MB, more than the "
+        f"{max_bytes / 1e6:,.0f} MB allowed by max_bytes; train smaller, shallower or fewer trees, or raise "
+        "the bound"
+    )
 
 
 def plan_tables(models: Sequence[TreeModel], *, max_nodes: int) -> TablePlan:

@@ -74,7 +74,7 @@ class TreeTables:
         num_iteration : trees of each booster to use; None uses the best iteration where a booster knows one,
             else all; a text holds no best iteration.
         max_nodes : a table has at most `2**max_nodes` patterns, 1 to 12; a leaf that no group can take has a
-            table of its own with up to `2**14`.
+            table of its own with up to `2**16`.
         max_bytes : upper bound of the tables' memory. Where it is exceeded, smaller groups are tried first.
         engine : `auto`, `numba` or `numpy`.
 
@@ -83,7 +83,7 @@ class TreeTables:
         ModelTextError : the text is damaged.
         UnsupportedModelError : multiclass models, random forests, linear leaves, or boosters that differ in
             their features.
-        UngroupableTreeError : a leaf depends on more than 14 distinct features.
+        UngroupableTreeError : a leaf depends on more than 16 distinct features.
         TablesTooLargeError : the tables would not fit in `max_bytes`.
 
         All are `TreeTablesError`, hence `ValueError`; LightGBM's `predict` and `pred_contrib` still apply.

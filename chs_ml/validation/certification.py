@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 from scipy.stats import binom
 
 from chs_ml.errors import RecipeError
@@ -60,8 +61,8 @@ class Certificate:
     steps : int
         Sets tested.
     needed : int
-        About how many accounts would certify the first set with 80 % power, if it churns as it did here;
-        0 where it is certified, -1 where no number would do.
+        About how many accounts would certify some set with 80 % power, if sets churn as predicted (without
+        probabilities: as they did here); 0 where one is certified, -1 where no number would do.
     sentence : str
         The answer in one sentence.
     """
@@ -149,7 +150,8 @@ def certify(
     rng = np.random.default_rng(random_state)
     rows = one_row_per_account(columns.account, rng)
     start_share, rows = _start(columns, rows, at_most, rng)
-    return _certificate(columns.score[rows], columns.churned[rows], start_share, promise)
+    risk = None if columns.probability is None else columns.probability[rows]
+    return _certificate(columns.score[rows], columns.churned[rows], start_share, promise, risk)
 
 
 def one_row_per_account(account: Codes, rng: np.random.Generator) -> Codes:
@@ -180,7 +182,9 @@ def strongest_share(score: Array, risk: Array, at_most: float) -> float:
     return float(sizes[int(np.argmax(strength))] / len(score))
 
 
-def _certificate(score: Array, churned: Array, start_share: float, promise: Promise) -> Certificate:
+def _certificate(
+    score: Array, churned: Array, start_share: float, promise: Promise, risk: Array | None
+) -> Certificate:
     order = np.argsort(-score, kind="stable")
     ordered, events = score[order], np.cumsum(churned[order]).astype(int)
     sizes = nested_sizes(ordered, start_share)
@@ -193,7 +197,10 @@ def _certificate(score: Array, churned: Array, start_share: float, promise: Prom
     found = int(events[size - 1])
     certified = passed > 0
     upper = clopper_pearson_upper(found, size, confidence=promise.confidence)
-    needed = 0 if certified else needed_accounts(found / size, size / len(score), promise)
+    needed = 0
+    if not certified:
+        share, rate = easiest_set(events, None if risk is None else np.cumsum(risk[order]), promise)
+        needed = needed_accounts(rate, share, promise)
     return Certificate(
         promise=promise,
         certified=certified,
@@ -226,6 +233,29 @@ def nested_sizes(ordered: Array, start_share: float) -> list[int]:
     return [int(size) for size in np.unique(ends[np.searchsorted(ends, targets)])]
 
 
+def easiest_set(events: Codes, risk: Array | None, promise: Promise) -> tuple[float, float]:
+    """Share and churn rate of the set of healthiest accounts that fewest accounts would certify.
+
+    Parameters
+    ----------
+    events : ndarray of int, shape (n,)
+        Cumulated churns, healthiest first.
+    risk : ndarray of shape (n,) or None
+        Cumulated probabilities in the same order.
+    promise : Promise
+        The promise.
+    """
+    n = len(events)
+    sizes = np.unique(np.linspace(max(1, n // 20), n, 50).astype(int))
+    # half a churn more: no set is known to be free of churn
+    rates = (events[sizes - 1] + 0.5) / (sizes + 1.0) if risk is None else risk[sizes - 1] / sizes
+    gap = np.maximum(promise.at_most - rates, 1e-12)
+    null, alternative = (np.sqrt(r * (1.0 - r)) for r in (promise.at_most, rates))
+    accounts = ((ndtri(promise.confidence) * null + ndtri(POWER) * alternative) / gap) ** 2 / (sizes / n)
+    best = int(np.argmin(accounts))
+    return float(sizes[best] / n), float(rates[best])
+
+
 def needed_accounts(rate: float, share: float, promise: Promise) -> int:
     """About how many accounts certify a tier of that churn rate and share with 80 % power.
 
@@ -250,6 +280,6 @@ def _sentence(
     if certified:
         return f"Certified: {wish} ({reach}; {size / total:.0%} of accounts)."
     if needed < 0:
-        return f"Cannot be certified: {wish}. The healthiest {size:,} churn no less than that ({reach})."
+        return f"Cannot be certified by any number of accounts: {wish}; even the healthiest churn more often."
     more = f"you would need about {needed:,} accounts"
     return f"Cannot be certified with {total:,} accounts, {more}: {wish} ({reach})."

@@ -18,7 +18,7 @@ from chs_ml.validation.columns import probabilities as read_probabilities
 from chs_ml.validation.comparison_text import comparison_text
 from chs_ml.validation.delong import delong_difference
 from chs_ml.validation.discrimination import DEFINITIONS, statistics_of
-from chs_ml.validation.intervals import design_effect, normal_interval
+from chs_ml.validation.intervals import countable_rows, normal_interval
 from chs_ml.validation.plain import from_plain, to_json, to_plain
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.result import NAN, Array, Interval, Statistic
@@ -336,9 +336,9 @@ def _differences(
     level: float,
 ) -> list[Difference]:
     first, second = (pair.judged[n].estimate() for n in (pair.first, pair.second))
-    effect, _ = design_effect(columns.churned, columns.account)
+    counting = countable_rows(columns.account) / columns.counts.judged
     counts = columns.counts
-    enough = min(counts.churned, counts.judged - counts.churned) / effect >= Policy().least_expected
+    enough = min(counts.churned, counts.judged - counts.churned) * counting >= Policy().least_expected
     delong = delong_difference(
         table[f"score {pair.first}"],
         table[f"score {pair.second}"],

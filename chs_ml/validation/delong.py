@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit
-from scipy.stats import norm, rankdata
+from scipy.stats import norm, rankdata, t
 
 from chs_ml.validation.discrimination import perfect_auc_interval
 from chs_ml.validation.result import NAN, Array, Codes, Interval, Statistic
@@ -33,7 +33,8 @@ def delong_auc(score: Array, churned: Array, account: Codes, *, level: float = 0
     """AUC with the variance of DeLong, DeLong & Clarke-Pearson (1988, Biometrics 44, 837-845).
 
     Where accounts repeat, Obuchowski's (1997, Biometrics 53, 567-578) clustered form; with one row per
-    account the two are the same. The interval is made on the logit scale and turned back.
+    account the two are the same. The interval is made on the logit scale, with the t quantile of the rarer
+    outcome's accounts less one (see `chs_ml.validation.discrimination.interval_of`), and turned back.
 
     Parameters
     ----------
@@ -44,12 +45,11 @@ def delong_auc(score: Array, churned: Array, account: Codes, *, level: float = 0
     """
     aucs, covariance = delong_covariance(score[None, :], churned, account)
     auc, error = float(aucs[0]), float(np.sqrt(covariance[0, 0]))
+    events, kept = (len(np.unique(account[churned == side])) for side in (1.0, 0.0))
     if auc in (0.0, 1.0):
-        events = len(np.unique(account[churned == 1.0]))
-        kept = len(np.unique(account[churned == 0.0]))
         bound = perfect_auc_interval(auc, churned_accounts=events, kept_accounts=kept, level=level)
         return DelongAuc(auc, error, bound)
-    half = float(norm.isf((1.0 - level) / 2.0)) * error / (auc * (1.0 - auc))
+    half = float(t.ppf((1.0 + level) / 2.0, max(min(events, kept) - 1, 1))) * error / (auc * (1.0 - auc))
     middle = float(logit(auc))
     return DelongAuc(auc, error, Interval(float(expit(middle - half)), float(expit(middle + half))))
 
@@ -66,7 +66,7 @@ def delong_statistic(score: Array, churned: Array, account: Codes, *, level: flo
         n=len(churned),
         events=int(churned.sum()),
         higher_is_better=True,
-        method="DeLong, clustered by account after Obuchowski, normal on the logit scale",
+        method="DeLong, clustered by account after Obuchowski, t on the logit scale",
         sentence=f"The standard error of the AUC is {found.error:.4f} in closed form.",
     )
 

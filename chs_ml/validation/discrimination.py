@@ -35,8 +35,8 @@ class Definition:
 
 
 METHODS = {
-    "logit": "account-clustered bootstrap, normal on the logit scale",
-    "centred logit": "account-clustered bootstrap, normal on the logit scale, bootstrap bias removed",
+    "logit": "account-clustered bootstrap, t on the logit scale",
+    "centred logit": "account-clustered bootstrap, t on the logit scale, bootstrap bias removed",
     "log": "account-clustered bootstrap, normal on the log scale",
     "normal": "account-clustered bootstrap, normal",
     "percentile": "account-clustered bootstrap, percentile",
@@ -72,20 +72,28 @@ def reference_value(name: str, base_rate: float) -> float:
 
 
 def interval_of(
-    name: str, value: float, replicates: Array, *, margin: float = 1e-6, level: float = 0.95
+    name: str,
+    value: float,
+    replicates: Array,
+    *,
+    margin: float = 1e-6,
+    level: float = 0.95,
+    degrees: float = np.inf,
 ) -> Interval:
     """Interval of a statistic on the scale where simulated coverage was nearest to nominal.
 
     With 30 churns among 300 accounts the percentile interval of an AUC of .85 covered 91 % and of .95
-    87 %; normal on the logit scale covered 93 to 96 % for both and for .70, so AUC and average
-    precision use it. Proper scores cover best on the log scale, lifts by percentiles, shares removed
-    by a plain normal interval. The Kolmogorov-Smirnov distance is a maximum, which noise enlarges:
+    87 %; on the logit scale 93 to 96 %, so AUC and average precision use it. The deviation stands on the
+    rarer outcome alone, so the quantile is that of t with its accounts less one as degrees of freedom
+    (normal quantiles covered 92.5 % at an AUC of .90, t covers 93.7 to 96 % from .70 to .90).
+    Proper scores cover best on the log scale, lifts by percentiles, shares removed by a plain normal
+    interval. The Kolmogorov-Smirnov distance is a maximum, which noise enlarges:
     its interval is moved by the bootstrap's bias and still covers only 83 to 95 %.
     """
     scale = DEFINITIONS[name].scale
     if scale in ("logit", "centred logit"):
         centre = scale == "centred logit"
-        return logit_interval(value, replicates, margin=margin, level=level, centre=centre)
+        return logit_interval(value, replicates, margin=margin, level=level, centre=centre, degrees=degrees)
     if scale == "log":
         return log_interval(value, replicates, level=level)
     if scale == "normal":
@@ -121,17 +129,22 @@ def statistics_of(
     """
     values = judged.estimate()
     n, events = len(churned), int(churned.sum())
-    margin = 0.5 / (events * (n - events))
+    sides = [len(np.unique(account[churned == side])) for side in (1.0, 0.0)]
     made = []
     for name, definition in DEFINITIONS.items():
         if name not in values:
             continue
-        interval = interval_of(name, values[name], replicates[name], margin=margin, level=level)
+        interval = interval_of(
+            name,
+            values[name],
+            replicates[name],
+            margin=0.5 / (events * (n - events)),
+            level=level,
+            degrees=max(min(sides) - 1, 1),
+        )
         if name == "auc" and values[name] in (0.0, 1.0):
-            with_churn = len(np.unique(account[churned == 1.0]))
-            without = len(np.unique(account[churned == 0.0]))
             interval = perfect_auc_interval(
-                values[name], churned_accounts=with_churn, kept_accounts=without, level=level
+                values[name], churned_accounts=sides[0], kept_accounts=sides[1], level=level
             )
         made.append(_statistic(name, definition, values[name], interval, n, events))
         if name == "auc":

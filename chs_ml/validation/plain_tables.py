@@ -113,7 +113,8 @@ def intervention_text(report: InterventionReport) -> str:
     """Treated and untreated churn per tier, and the warnings."""
     rows = [
         [clipped(t.tier, 20), amount(t.treated), percent(t.treated_rate),
-         percent_interval(t.treated_interval), amount(t.untreated), percent(t.untreated_rate), percent_interval(t.untreated_interval)]
+         percent_interval(t.treated_interval), amount(t.untreated), percent(t.untreated_rate),
+         percent_interval(t.untreated_interval)]
         for t in report.tiers
     ]  # fmt: skip
     headers = ["Tier", "Treated", "Churn", "Interval", "Untreated", "Churn", "Interval"]

@@ -14,8 +14,8 @@ class Policy:
     alpha : float
         Error rate of each family of tests, after Holm's correction.
     least_expected : float
-        Expected churns and expected renewals (effective, so that repeated accounts count once) that
-        every cell of a test must have before it speaks.
+        Expected churns and expected renewals that every cell of a test must have before it speaks;
+        further rows of an account count half (`chs_ml.validation.intervals.countable_rows`).
     least_accounts : int
         Distinct accounts that a cell must have besides, where accounts repeat: a clustered standard error
         from fewer is too small.

@@ -84,7 +84,7 @@ def rate_difference(
     difference = rates[1].value - rates[0].value
     z = difference / float(np.sqrt(plain * effect)) if plain > 0 else NAN
     degrees = np.inf if accounts == n else float(max(accounts - 1, 1))
-    smallest = min(rate.n / max(effect, rate.design_effect) for rate in rates)
+    smallest = min(rate.countable_n for rate in rates)
     return RateDifference(
         difference=difference,
         interval=_recovered_interval(rates[0], rates[1]),

@@ -58,8 +58,8 @@ class ValidationReport:
     verdict: Verdict
     statistics: tuple[Statistic, ...]
     calibration: Calibration | None
-    curve: CalibrationCurve | None
-    brier: BrierParts | None
+    curve: CalibrationCurve | None = None
+    brier: BrierParts | None = None
     tiers: tuple[TierRow, ...]
     tests: tuple[HypothesisTest, ...]
     segments: tuple[SegmentRow, ...]

@@ -44,6 +44,8 @@ TITLES = {
     "tier_promise": "Certified promise holds",
 }
 
+ONE_SIDED = {"ordered", "ordered_by_value"}  # a p-value of 1 beside a pass would only puzzle
+
 
 def report_text(report: "ValidationReport") -> str:
     """The whole report, sections separated by blank lines."""
@@ -93,7 +95,8 @@ def counts_sentence(counts: Counts) -> str:
 def test_lines(test: HypothesisTest) -> str:
     """One test in a few lines: verdict, name, sentence, p-value."""
     title = TITLES.get(test.name, test.name)
-    p_value = "" if test.p_value != test.p_value else f" (p {p_text(test.p_value)})"
+    against = test.name not in ONE_SIDED and test.p_value == test.p_value
+    p_value = f" (p {p_text(test.p_value)})" if against else ""
     return wrapped(f"{title}: {test.sentence}{p_value}", indent=" " * 17, first=f"{test.verdict.value:<15}  ")
 
 

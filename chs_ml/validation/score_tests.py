@@ -5,7 +5,7 @@ from scipy.stats import norm, t
 
 from chs_ml.validation.calibration import Calibration, clustered_error, fit_logistic, log_odds
 from chs_ml.validation.columns import JudgedColumns
-from chs_ml.validation.intervals import design_effect
+from chs_ml.validation.intervals import countable_rows
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.result import NAN, HypothesisTest, Statistic, Verdict
 
@@ -14,8 +14,8 @@ SILENT = Verdict.NOT_ENOUGH_DATA
 
 def ranks_test(columns: JudgedColumns, auc: Statistic, policy: Policy) -> HypothesisTest:
     """Ask whether the score ranks better than chance: the whole AUC interval above one half."""
-    effect, _ = design_effect(columns.churned, columns.account)
-    least = min(columns.counts.churned, columns.counts.judged - columns.counts.churned) / effect
+    counting = countable_rows(columns.account) / columns.counts.judged
+    least = min(columns.counts.churned, columns.counts.judged - columns.counts.churned) * counting
     reach = f"AUC {auc.value:.3f} ({auc.interval.low:.3f} to {auc.interval.high:.3f})"
     counts = columns.counts
     if not policy.speaks(least, accounts=counts.accounts, rows=counts.judged):
@@ -53,8 +53,8 @@ def mean_test(columns: JudgedColumns, found: Calibration, policy: Policy) -> Hyp
     implied = float(np.sqrt(np.sum(probability * (1.0 - probability)))) / len(probability)
     clustered = clustered_error(probability - columns.churned, columns.account)
     error = max(implied, clustered) if columns.counts.clustered else implied
-    effect, _ = design_effect(columns.churned, columns.account)
-    expected = float(min(probability.sum(), (1.0 - probability).sum())) / effect
+    counting = countable_rows(columns.account) / columns.counts.judged
+    expected = float(min(probability.sum(), (1.0 - probability).sum())) * counting
     counts = columns.counts
     speaks = policy.speaks(expected, accounts=counts.accounts, rows=counts.judged)
     law = t(counts.accounts - 1) if counts.clustered else norm
@@ -89,8 +89,8 @@ def slope_test(columns: JudgedColumns, found: Calibration, policy: Policy) -> Hy
     Score (Rao) test of the slope against 1 with the intercept free, in its account-clustered form; it
     keeps its size with few churns, where Wald's interval of the slope does not.
     """
-    effect, _ = design_effect(columns.churned, columns.account)
-    least = min(found.events, found.n - found.events) / effect
+    counting = countable_rows(columns.account) / columns.counts.judged
+    least = found.n * min(found.mean_predicted, 1.0 - found.mean_predicted) * counting
     counts = columns.counts
     enough = policy.speaks(least, accounts=counts.accounts, rows=counts.judged)
     speaks = enough and not np.isnan(found.slope)

@@ -99,7 +99,7 @@ def _p_value(columns: JudgedColumns, inside: Mask, rate: Rate, policy: Policy) -
     if columns.probability is None or rate.n < policy.least_segment:
         return NAN
     promised = float(columns.probability[inside].mean())
-    if rate.effective_n * min(promised, 1.0 - promised) < policy.least_expected:
+    if rate.countable_n * min(promised, 1.0 - promised) < policy.least_expected:
         return NAN
     return jeffreys_p_value(rate.effective_events, rate.effective_n, promised)
 
@@ -116,7 +116,7 @@ def _row(
 ) -> SegmentRow:
     predicted = NAN if columns.probability is None else float(columns.probability[inside].mean())
     auc, interval = NAN, Interval()
-    few = min(rate.effective_events, rate.effective_n - rate.effective_events)
+    few = min(rate.value, 1.0 - rate.value) * rate.countable_n
     if rate.n >= policy.least_segment and few >= policy.least_expected:
         codes = np.unique(columns.account[inside], return_inverse=True)[1]
         found = delong_auc(columns.score[inside], columns.churned[inside], codes, level=level)

@@ -12,12 +12,18 @@ DASH = "–"
 
 def number(value: float, *, decimals: int = 3) -> str:
     """A number with so many decimals; a dash where there is none."""
-    return DASH if math.isnan(value) else f"{value:.{decimals}f}"
+    return DASH if math.isnan(value) else _rounded(value, decimals)
+
+
+def _rounded(value: float, decimals: int) -> str:
+    """A rounded number without a minus sign before nothing but zeros."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0.0 else text
 
 
 def percent(value: float, *, decimals: int = 1) -> str:
     """A share in percent; a dash where there is none."""
-    return DASH if math.isnan(value) else f"{100 * value:.{decimals}f} %"
+    return DASH if math.isnan(value) else f"{_rounded(100 * value, decimals)} %"
 
 
 def amount(value: float) -> str:
@@ -34,7 +40,7 @@ def interval_text(interval: Interval, *, decimals: int = 3) -> str:
     """Both ends of an interval; a dash where there is none."""
     if not interval.known:
         return DASH
-    return f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}"
+    return f"{_rounded(interval.low, decimals)} to {_rounded(interval.high, decimals)}"
 
 
 def percent_interval(interval: Interval, *, decimals: int = 1) -> str:

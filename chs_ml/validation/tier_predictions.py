@@ -8,7 +8,7 @@ from scipy.stats import chi2
 from scipy.stats import f as f_law
 
 from chs_ml.validation.columns import JudgedColumns
-from chs_ml.validation.intervals import churn_rate, design_effect
+from chs_ml.validation.intervals import churn_rate, countable_rows
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.rates import binomial_p_value, jeffreys_p_value
 from chs_ml.validation.result import NAN, Array, Codes, HypothesisTest, Interval, Verdict, holm
@@ -63,7 +63,7 @@ def _predicted_draft(
         columns.churned[inside], columns.account[inside], level=level, correlation=tiers.correlation
     )
     promised = float(np.asarray(columns.probability)[inside].mean()) if rate.n else NAN
-    expected = rate.effective_n * min(promised, 1.0 - promised) if rate.n else 0.0
+    expected = rate.countable_n * min(promised, 1.0 - promised) if rate.n else 0.0
     speaks = policy.speaks(expected, accounts=rate.accounts, rows=rate.n)
     test = "Jeffreys test" if name == "jeffreys" else "exact binomial test (conservative)"
     sentence = (
@@ -111,8 +111,9 @@ def hosmer_lemeshow_test(columns: JudgedColumns, tiers: TierCodes, policy: Polic
     inside = [tiers.codes == code for code in range(len(tiers.names))]
     probability = np.asarray(columns.probability)
     cells = [(probability[m], columns.churned[m], columns.account[m]) for m in inside]
-    effects = [design_effect(y, a, correlation=tiers.correlation)[0] if len(y) else 1.0 for _, y, a in cells]
-    expected = [min(p.sum(), (1.0 - p).sum()) / e for (p, _, _), e in zip(cells, effects, strict=True)]
+    expected = [
+        min(p.sum(), (1.0 - p).sum()) * countable_rows(a) / len(p) if len(p) else 0.0 for p, _, a in cells
+    ]
     counts = columns.counts
     speaks = policy.speaks(min(expected), accounts=counts.accounts, rows=counts.judged)
     statistic, p_value = NAN, NAN

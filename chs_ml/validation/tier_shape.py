@@ -6,7 +6,7 @@ from scipy.stats import binom, norm
 from chs_ml.errors import RecipeError, nearest
 from chs_ml.validation.certification import Promise
 from chs_ml.validation.columns import JudgedColumns
-from chs_ml.validation.intervals import churn_rate
+from chs_ml.validation.intervals import churn_rate, countable_rows
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.result import NAN, HypothesisTest, Interval, Verdict
 from chs_ml.validation.tier_table import TierCodes, TierRow
@@ -108,7 +108,7 @@ def promise_test(
     rate = churn_rate(columns.churned[inside], columns.account[inside], correlation=tiers.correlation)
     n = round(rate.effective_n)
     events = min(round(rate.effective_events), n)
-    expected = n * promise.at_most
+    expected = rate.countable_n * promise.at_most
     p_value = float(binom.sf(events - 1, n, promise.at_most)) if expected >= policy.least_expected else NAN
     verdict = Verdict.WARN if rate.value > promise.at_most else Verdict.PASS
     verdict = Verdict.FAIL if p_value < policy.alpha else verdict
@@ -150,10 +150,8 @@ def _against_base(
     error = float(np.sqrt(accounts / max(accounts - 1, 1) * np.sum(sums**2)))
     ratio = rate / base if by_lift else rate / (1.0 - rate) / (base / (1.0 - base))
     reach = float(norm.isf((1.0 - level) / 2.0)) * error
-    spread = float(np.sum(influence**2))
-    effect = max(1.0, error**2 / spread) if spread > 0 else 1.0
     interval = Interval(ratio * float(np.exp(-reach)), ratio * float(np.exp(reach)))
-    return ratio, interval, n * min(base, 1.0 - base) / effect
+    return ratio, interval, countable_rows(account[inside]) * min(base, 1.0 - base)
 
 
 def _odds_slope(rate: float) -> float:

@@ -20,7 +20,7 @@ def enough_data_test(columns: JudgedColumns, tiers: TierCodes, policy: Policy) -
     rarer = min(base, 1.0 - base)
     masks = [tiers.codes == code for code in range(len(tiers.names))]
     rates = [churn_rate(columns.churned[m], columns.account[m], correlation=tiers.correlation) for m in masks]
-    effective = [rate.effective_n for rate in rates]
+    effective = [rate.countable_n for rate in rates]
     needed = int(np.ceil(policy.least_expected / rarer))
     short = [
         name for name, n in zip(tiers.names, effective, strict=True) if n * rarer < policy.least_expected

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chs_ml.tree_tables import TreeTables
+from chs_ml.tree_tables.grouping import LONE_LEAF_NODES
+from chs_ml.tree_tables.tables import Engine
 from tests.tree_tables.conftest import (
     Recipe,
     mean_contributions,
@@ -223,6 +225,21 @@ def test_equals_shap(leaves: int) -> None:
 def test_large_models_equal_lightgbm(leaves: int, depth: int, trees: int) -> None:
     recipe = Recipe(leaves + depth, leaves, depth, trees, rows=3000)
     assert_equal([train(recipe, learning_rate=0.02)], 1, max_bytes=2e9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_the_deepest_path_that_fits(engine: Engine) -> None:
+    text = random_text(10, leaves=38, features=LONE_LEAF_NODES, chain=1.0)
+    booster = lgb.Booster(model_str=text)
+    X = np.repeat(probing_rows([booster], 10), 2, axis=0)
+    tables = TreeTables.from_boosters(text, engine=engine, max_bytes=2e9)
+    margin, contributions = tables.contributions(X)
+    assert int(np.diff(tables.arrays.table_start).max()) == 2**LONE_LEAF_NODES * (1 + LONE_LEAF_NODES)
+    np.testing.assert_array_equal(margin, mean_margin([booster], X))
+    np.testing.assert_allclose(
+        contributions, mean_contributions([booster], X)[:, :-1], rtol=0, atol=TOLERANCE
+    )
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ class TestGroups:
     def test_a_leaf_of_too_many_features_is_refused(self) -> None:
         text = random_text(0, leaves=60, features=60, chain=1.0)
         with pytest.raises(
-            UngroupableTreeError, match=r"distinct features, more than the 14 .* pred_contrib"
+            UngroupableTreeError, match=r"distinct features, more than the 16 .* pred_contrib"
         ):
             TreeTables.from_boosters(text)
 

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from scipy.stats import beta, binomtest, norm
+from scipy.stats import beta, binomtest, norm, t
 
 from chs_ml.validation.intervals import (
     churn_rate,
     clopper_pearson_lower,
     clopper_pearson_upper,
+    countable_rows,
     design_effect,
+    inner_correlation,
     jeffreys,
     log_interval,
     logit_interval,
@@ -75,6 +77,9 @@ def test_intervals_of_replicates_are_made_on_their_scales() -> None:
     middle = np.log(0.8 / 0.2)
     expected = 1 / (1 + np.exp(-(middle - z * logits.std(ddof=1))))
     assert logit_interval(0.8, draws, margin=1e-6).low == pytest.approx(expected)
+    few = logit_interval(0.8, draws, margin=1e-6, degrees=9)
+    wide = t.ppf(0.975, 9) * logits.std(ddof=1)
+    assert few.low == pytest.approx(1 / (1 + np.exp(-(middle - wide))))
     assert log_interval(0.8, draws).low == pytest.approx(0.8 * np.exp(-z * np.log(known).std(ddof=1)))
     assert not normal_interval(float("nan"), draws).known
     assert Interval(0.1, 0.2).holds(0.2)
@@ -90,3 +95,18 @@ def test_rate_intervals_cover(rows_per_account: int) -> None:
         rate = np.repeat(rng.beta(1, 9, 300 // rows_per_account), rows_per_account)
         hits.append(churn_rate((rng.random(300) < rate).astype(float), account).interval.holds(0.1))
     assert 0.92 <= np.mean(hits) <= 0.98
+
+
+def test_further_rows_of_an_account_count_half() -> None:
+    assert countable_rows(np.arange(50)) == 50
+    assert countable_rows(np.repeat(np.arange(50), 6)) == pytest.approx(300 / 3.5)
+    assert countable_rows(np.array([0, 0, 0, 1])) == pytest.approx(4 / (1 + (10 / 4 - 1) / 2))
+    assert countable_rows(np.empty(0, dtype=int)) == 0.0
+
+
+def test_inner_correlation_is_the_mean_product_of_pairs() -> None:
+    account = np.array([0, 0, 0, 1, 1])
+    residuals = np.array([1.0, 1.0, -0.5, 0.5, 0.5])
+    pairs = [1.0, -0.5, -0.5, 0.25]
+    assert inner_correlation(residuals, account) == pytest.approx(np.mean(pairs) / np.mean(residuals**2))
+    assert inner_correlation(residuals, np.arange(5)) == 0.0

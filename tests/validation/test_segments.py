@@ -11,7 +11,7 @@ from tests.validation.conftest import Book
 
 
 def rate(events: int, n: int) -> Rate:
-    return Rate(events / n, Interval(), n, events, n, 1.0)
+    return Rate(events / n, Interval(), n, events, n, 1.0, float(n))
 
 
 def test_segments_that_differ_by_chance_get_the_base_rate() -> None:
