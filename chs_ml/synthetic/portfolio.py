@@ -1,6 +1,7 @@
 """A simulated B2B SaaS portfolio: monthly snapshots of accounts before their renewals."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from chs_ml.synthetic.accounts import (
 from chs_ml.synthetic.catalogue import CATALOGUE, WEIGHTED
 from chs_ml.synthetic.drawing import draw
 from chs_ml.synthetic.paths import Paths
+from chs_ml.synthetic.raw_recipe import raw_recipe
 from chs_ml.synthetic.raw_tables import RawTables, make_raw_tables
 from chs_ml.synthetic.renewals import HORIZON_DAYS, Renewals, outcome_words
 from chs_ml.synthetic.truth import Truth
@@ -72,6 +74,16 @@ class Portfolio:
     data_cut: pd.Timestamp
     months: int
     seed: int
+
+    def raw_recipe(self, folder: str | Path) -> dict[str, Any]:
+        """A recipe for the raw tables in a folder (see `write_raw_tables`), as ``load_recipe`` takes it."""
+        first = self.customers["snapshot_date"].min()
+        return raw_recipe(
+            first=f"{first:%Y-%m-%d}",
+            data_cut=f"{self.data_cut:%Y-%m-%d}",
+            horizon_days=HORIZON_DAYS,
+            folder=str(folder),
+        )
 
     def raw_tables(self) -> RawTables:
         """Make the raw tables behind the metrics: contracts, usage by day, tickets, surveys, invoices …
