@@ -175,7 +175,9 @@ def measure(path: Path, seeds: int) -> None:
         name: np.mean([log_losses(run[name], dataset.churned) for run in runs], axis=0) for name in runs[0]
     }
     seconds = time.perf_counter() - began
-    print(f"\n{path.stem}: {dataset.n:,} rows, {dataset.n_churned:,} churned, {seeds} fold seeds, {seconds:.0f} s")
+    print(
+        f"\n{path.stem}: {dataset.n:,} rows, {dataset.n_churned:,} churned, {seeds} fold seeds, {seconds:.0f} s"
+    )
     print(f"{'model':32}{'log loss':>9}{'AUC':>7}{'ours - it':>11}{'error':>8}")
     for name, loss in losses.items():
         auc = np.mean([roc_auc_score(dataset.churned, run[name]) for run in runs])

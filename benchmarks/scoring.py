@@ -21,7 +21,6 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from chs_ml.boosted_trees import TreeEnsemble
 from chs_ml.bundle import load_model, save_model
 from chs_ml.curves import LinearCurve
 from chs_ml.health_model import Blend, CarriedColumns, HealthModel
@@ -30,6 +29,7 @@ from chs_ml.metric import Metric
 from chs_ml.scale import AnchoredScale
 from chs_ml.scorecard import Measure, MissingRule, Scorecard
 from chs_ml.tiers import Tiers
+from chs_ml.tree_ensemble import TreeEnsemble
 
 METRICS, BOOSTERS, TREES, LEAVES = 30, 5, 60, 31
 
@@ -49,7 +49,14 @@ def model_of(frame: pd.DataFrame) -> HealthModel:
     churned = rng.random(len(values)) < 1 / (1 + np.exp(2 - np.nan_to_num(values[:, :5]).sum(axis=1)))
     boosters = [
         lgb.train(
-            {"objective": "binary", "num_leaves": LEAVES, "seed": seed, "verbosity": -1, "bagging_fraction": 0.8, "bagging_freq": 1},
+            {
+                "objective": "binary",
+                "num_leaves": LEAVES,
+                "seed": seed,
+                "verbosity": -1,
+                "bagging_fraction": 0.8,
+                "bagging_freq": 1,
+            },
             lgb.Dataset(values, churned),
             num_boost_round=TREES,
         )
@@ -96,7 +103,9 @@ def in_bulk(model: HealthModel, frame: pd.DataFrame, repeats: int) -> None:
     bare = median_seconds(lambda: [b.predict(ready, raw_score=True) for b in boosters], repeats)
     convert = median_seconds(lambda: np.ascontiguousarray(frame.to_numpy(dtype=np.float64)), repeats)
     ours = median_seconds(lambda: model.score(frame), repeats)
-    print(f"{len(frame):,} rows: bare predict {bare:.2f} s, conversion {convert:.2f} s, HealthModel.score {ours:.2f} s")
+    print(
+        f"{len(frame):,} rows: bare predict {bare:.2f} s, conversion {convert:.2f} s, HealthModel.score {ours:.2f} s"
+    )
     print(f"ratio {ours / (bare + convert):.2f} (at most 1.5)")
 
 
@@ -106,7 +115,10 @@ def one_by_one(model: HealthModel, frame: pd.DataFrame) -> None:
     ready = np.ascontiguousarray(row.to_numpy())
     boosters = model.trees.boosters if model.trees else ()
     for name, work in (
-        ("bare predict of the boosters, one thread", lambda: [b.predict(ready, num_threads=1) for b in boosters]),
+        (
+            "bare predict of the boosters, one thread",
+            lambda: [b.predict(ready, num_threads=1) for b in boosters],
+        ),
         ("one row as a frame", lambda: model.score(row)),
         ("one row as a mapping", lambda: model.score(mapping)),
     ):
@@ -122,7 +134,9 @@ def streamed(model: HealthModel, frame: pd.DataFrame) -> None:
             source = place / f"{times}.parquet"
             pd.concat([frame] * times, ignore_index=True).to_parquet(source, row_group_size=100_000)
             command = [sys.executable, __file__, "--stream", str(place / "model"), str(source)]
-            print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip(), flush=True)
+            print(
+                subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip(), flush=True
+            )
 
 
 def stream(bundle: Path, source: Path) -> None:

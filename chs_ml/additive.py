@@ -142,7 +142,9 @@ def roughness(knots: Knots, *, smoothing: float) -> Array:
     return np.asarray(smoothing * block_diag(body, np.eye(1)) + RIDGE * np.eye(c + 1))
 
 
-def bounded_newton_step(hessian: Array, gradient: Array, *, transform: Array, free: NDArray[np.bool_]) -> Array:
+def bounded_newton_step(
+    hessian: Array, gradient: Array, *, transform: Array, free: NDArray[np.bool_]
+) -> Array:
     """Minimise ``f'Hf/2 - g'f`` over ``f = T z`` with ``z >= 0`` where not free.
 
     Parameters
@@ -296,7 +298,9 @@ def _start(
             state = _sweep([hat], churned, penalties=[penalty], row_weight=row_weight, state=state)
         alone.append(state[0].coefficients[0])
     shrink = _shared_story(hats, alone, row_weight)
-    return replace(AdditiveFit(intercept, ()), coefficients=tuple(f * s for f, s in zip(alone, shrink, strict=True)))
+    return replace(
+        AdditiveFit(intercept, ()), coefficients=tuple(f * s for f, s in zip(alone, shrink, strict=True))
+    )
 
 
 def _shared_story(hats: Sequence[Hats], alone: Sequence[Array], row_weight: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chs_ml.errors import InputError
-from chs_ml.explanation import explain
+from chs_ml.explanation import score_and_explain
 from chs_ml.health_model import HealthModel
 from chs_ml.outcome import plain_text
 from chs_ml.portfolio_summary import AccountAtRisk, PortfolioSummary, PortfolioTally, usable_values
@@ -45,8 +45,7 @@ def score_file(
     rows : int
         Rows per chunk; the numbers do not depend on it.
     reasons : int
-        Adds so many columns ``reason_1 ...``: what costs an account most points. Explaining takes much
-        longer than scoring.
+        Adds so many columns ``reason_1 ...``: what costs an account most points.
     progress : callable, optional
         Called with the rows scored so far.
 
@@ -68,9 +67,9 @@ def score_file(
     with TableWriter(target) as writer:
         done = 0
         for frame in iter_table(source, rows=rows):
-            scores = model.score(frame)
+            scores, columns = _scored(model, frame, reasons)
             tally.add(frame, scores)
-            writer.write(_with_reasons(model, frame, scores, reasons))
+            writer.write(pd.concat([scores, columns], axis=1) if reasons else scores)
             done += len(frame)
             if progress is not None:
                 progress(done)
@@ -80,12 +79,14 @@ def score_file(
     return tally.summary(_told(model, chosen, top))
 
 
-def _with_reasons(model: HealthModel, frame: pd.DataFrame, scores: pd.DataFrame, n: int) -> pd.DataFrame:
+def _scored(model: HealthModel, frame: pd.DataFrame, n: int) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Scores of a chunk and, in the same pass, the columns of n reasons."""
     if n == 0:
-        return scores
-    told: list[list[str]] = explain(model, frame).reasons(n, side="against").to_list()
+        return model.score(frame), None
+    scores, why = score_and_explain(model, frame)
+    told: list[list[str]] = why.reasons(n, side="against").to_list()
     columns = {f"reason_{i + 1}": [r[i] if i < len(r) else None for r in told] for i in range(n)}
-    return pd.concat([scores, pd.DataFrame(columns, index=frame.index, dtype="str")], axis=1)
+    return scores, pd.DataFrame(columns, index=frame.index, dtype="str")
 
 
 def _at_positions(chunks: Iterable[pd.DataFrame], positions: Iterable[int]) -> Iterator[pd.DataFrame]:
@@ -108,8 +109,8 @@ def _told(model: HealthModel, parts: list[pd.DataFrame], order: list[int]) -> li
 
 
 def _accounts(model: HealthModel, frame: pd.DataFrame) -> Iterator[AccountAtRisk]:
-    scores, carried = model.score(frame), model.carried
-    reasons: list[list[str]] = explain(model, frame).reasons(REASONS_TOLD, side="against").to_list()
+    (scores, why), carried = score_and_explain(model, frame), model.carried
+    reasons: list[list[str]] = why.reasons(REASONS_TOLD, side="against").to_list()
     ids = cell_texts(frame, carried.account)
     days = cell_texts(frame, carried.snapshot_date)
     kept = {name: cell_texts(frame, name) for name in carried.keep}

@@ -1,12 +1,12 @@
-"""Boosted trees (LightGBM): what a formula cannot see. The only module that imports lightgbm.
+"""Boosted trees (LightGBM): what a formula cannot see.
 
 Trees are grown with small steps on account-grouped folds and stopped early on the mean held-out loss;
-the model is the mean of the fold models. Several tree sizes compete: every size whose held-out loss is
-within one account-clustered standard error of the best takes part in the mean.
+the model is the mean of the fold models. Several shapes compete by held-out loss; a larger tree has to win
+by more than one account-clustered standard error.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self, cast
 
 import lightgbm as lgb
@@ -16,18 +16,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from chs_ml.accounts import account_numbers, mean_difference
-from chs_ml.errors import BundleError
 from chs_ml.estimator import Progress, binary_with_missing, read_training_rows, two_columns
 from chs_ml.inputs import InputSchema
 from chs_ml.scale import churn_probability
 from chs_ml.splits import grouped_folds
+from chs_ml.tree_ensemble import TreeEnsemble
 
 Array = NDArray[np.float64]
 
 SMALL_TABLE, LARGE_TABLE = 20_000, 100_000
 """Rows up to which time does not matter, and from which it decides."""
-ROWS_PER_THREAD = 2_000
-"""Fewer rows are predicted on one thread: starting more costs more than they save."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Growth:
     def for_rows(cls, n: int) -> "Growth":
         """Small steps and every candidate on small tables; larger steps and fewer folds on large ones."""
         if n <= SMALL_TABLE:
-            shapes = (TreeShape(8), TreeShape(16), TreeShape(31), TreeShape(31, random_thresholds=True))
+            shapes = (TreeShape(8), TreeShape(31), TreeShape(31, random_thresholds=True))
             return cls(shapes, learning_rate=0.04, rounds=4000, patience=60, folds=5)
         if n <= LARGE_TABLE:
             return cls((TreeShape(8), TreeShape(31)), learning_rate=0.06, rounds=1000, patience=40, folds=5)
@@ -98,83 +96,8 @@ _PARAMETERS: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class TreeEnsemble:
-    """The mean of several LightGBM models.
-
-    Parameters
-    ----------
-    models : tuple of str
-        LightGBM model texts. Verify where they come from before: LightGBM ends the interpreter on
-        damaged text.
-    """
-
-    models: tuple[str, ...]
-
-    @cached_property
-    def boosters(self) -> tuple[lgb.Booster, ...]:
-        """The models, parsed."""
-        return tuple(lgb.Booster(model_str=text) for text in self.models)
-
-    @property
-    def n_trees(self) -> int:
-        """Number of trees of all models together."""
-        return sum(booster.num_trees() for booster in self.boosters)
-
-    def check_width(self, k: int) -> None:
-        """Refuse models of another number of metrics."""
-        for booster in self.boosters:
-            if booster.num_feature() != k:
-                raise BundleError(
-                    f"The trees must take the model's {k} metrics; they take {booster.num_feature()}. "
-                    "The bundle's files do not belong together."
-                )
-
-    def margin(self, values: Array, *, threads: int | None = None) -> Array:
-        """Mean log-odds of churn of encoded rows of shape (n, k)."""
-        total = np.zeros(len(values))
-        for booster in self.boosters:
-            total += booster.predict(values, raw_score=True, num_threads=_threads(len(values), threads))
-        return total / len(self.boosters)
-
-    def contributions(self, values: Array, *, threads: int | None = None) -> tuple[Array, float]:
-        """Exact path-dependent SHAP values of the margin.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n, k)
-            Encoded rows.
-        threads : int, optional
-            LightGBM threads; all cores by default.
-
-        Returns
-        -------
-        contributions : ndarray of shape (n, k)
-            Log-odds; with the expected value they sum to the margin.
-        expected : float
-            Mean margin over the training rows that each tree saw.
-        """
-        n, k = values.shape
-        if n == 0:  # LightGBM divides by the number of rows
-            return np.zeros((0, k)), self.expected_value
-        total = np.zeros((n, k + 1))
-        for booster in self.boosters:
-            total += booster.predict(values, pred_contrib=True, num_threads=_threads(n, threads))
-        total /= len(self.boosters)
-        return total[:, :k], float(total[0, k])
-
-    @cached_property
-    def expected_value(self) -> float:
-        """Mean margin over the training rows, in log-odds."""
-        return self.contributions(np.full((1, self.boosters[0].num_feature()), np.nan), threads=1)[1]
-
-
-def _threads(n: int, threads: int | None) -> int:
-    return 1 if n < ROWS_PER_THREAD else (threads or 0)
-
-
 class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Boosted trees, averaged over folds and near-best sizes.
+    """Boosted trees, averaged over folds.
 
     Parameters
     ----------
@@ -245,7 +168,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.progress(f"growing trees of {_shape_name(shape)}", i, len(growth.shapes))
             grown.append(self._grow(X, churned, folds, shape=shape, growth=growth, schema=schema))
         losses = np.vstack([np.logaddexp(0.0, g.margin) - churned * g.margin for g in grown])
-        kept = near_best(losses, accounts)
+        kept = chosen_shapes(growth.shapes, near_best(losses, accounts))
         self.held_out_loss_ = {
             _shape_name(shape): float(loss.mean()) for shape, loss in zip(growth.shapes, losses, strict=True)
         }
@@ -323,6 +246,16 @@ def _text(booster: lgb.Booster, rounds: int) -> str:
     head, _, rest = text.partition("\nparameters:\n")
     _, _, tail = rest.partition("\nend of parameters\n")
     return f"{head}\n{tail}"
+
+
+def chosen_shapes(shapes: Sequence[TreeShape], near: Sequence[int]) -> list[int]:
+    """Of the near-best candidates, the smallest with the best thresholds and the smallest with random ones.
+
+    A larger tree that is not better by more than chance only makes scores dearer to compute and to explain;
+    the two ways of setting thresholds err differently, so their mean is better than either.
+    """
+    smallest = {shapes[i].random_thresholds: i for i in reversed(near)}
+    return sorted(smallest.values())
 
 
 def near_best(losses: Array, accounts: NDArray[np.intp]) -> list[int]:

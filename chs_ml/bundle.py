@@ -34,13 +34,13 @@ from pathlib import Path
 from typing import Any
 
 import chs_ml
-from chs_ml.boosted_trees import TreeEnsemble
 from chs_ml.errors import BundleError, InputError
 from chs_ml.files import PART, write_atomically
 from chs_ml.health_model import Blend, CarriedColumns, HealthModel
 from chs_ml.scale import AnchoredScale, HealthScale, NativeScale, RetentionScale
 from chs_ml.scorecard import Scorecard
 from chs_ml.tiers import Tiers
+from chs_ml.tree_ensemble import TreeEnsemble
 from chs_ml.validation import ValidationReport
 from chs_ml.validation.plain import from_plain, to_plain
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chs_ml import checks
 from chs_ml.errors import TableError, first_few, nearest
-from chs_ml.findings import error, Finding, note, ORDER, raise_errors, warning
+from chs_ml.findings import ORDER, Finding, error, note, raise_errors, warning
 from chs_ml.metric import Direction, Kind, Metric
 from chs_ml.outcome import churn_codes, coded_by_value, plain_text
 from chs_ml.recipe import DataSpec, MetricSpec, Recipe

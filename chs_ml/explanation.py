@@ -23,6 +23,7 @@ from chs_ml.health_model import HealthModel
 from chs_ml.inputs import InputSchema
 from chs_ml.metric import Kind, Metric
 from chs_ml.scale import HealthScale
+from chs_ml.scores import Publication
 
 Array = NDArray[np.float64]
 
@@ -58,7 +59,9 @@ class Explanation:
         """Points per metric group, of shape (n, groups), in order of first appearance."""
         names = list(dict.fromkeys(m.group for m in self.metrics))
         members = {name: [m.name for m in self.metrics if m.group == name] for name in names}
-        return pd.DataFrame({name: self.points[list(columns)].sum(axis=1, skipna=False) for name, columns in members.items()})
+        return pd.DataFrame(
+            {name: self.points[list(columns)].sum(axis=1, skipna=False) for name, columns in members.items()}
+        )
 
     @property
     def importance(self) -> pd.Series:
@@ -86,7 +89,8 @@ class Explanation:
         key = {"both": -np.abs(points), "against": points, "for": -points}[side]
         order = np.argsort(np.nan_to_num(key), axis=1, kind="stable")[:, :n]
         told = [
-            [self._reason(i, j) for j in row if self._counts(points[i, j], side)] for i, row in enumerate(order)
+            [self._reason(i, j) for j in row if self._counts(points[i, j], side)]
+            for i, row in enumerate(order)
         ]
         return pd.Series(told, index=self.points.index, name="reasons", dtype=object)
 
@@ -143,20 +147,31 @@ def explain(model: HealthModel, data: pd.DataFrame | Mapping[str, Any]) -> Expla
         One row per input row, same order and index.
     """
     frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame([data])
+    return _explained(model, frame)[1]
+
+
+def score_and_explain(model: HealthModel, frame: pd.DataFrame) -> tuple[pd.DataFrame, Explanation]:
+    """What `HealthModel.score` and `explain` give, in one pass over the rows."""
+    publication, explanation = _explained(model, frame)
+    return model.with_carried(publication.columns(), frame), explanation
+
+
+def _explained(model: HealthModel, frame: pd.DataFrame) -> tuple[Publication, Explanation]:
     encoded = model.encode(frame)
     parts = model.margin_parts(encoded.values)
-    score = model.published(encoded, parts.margin).numbers["health_score"]
+    publication = model.published(encoded, parts.margin)
+    score = publication.numbers["health_score"]
     factor = points_per_logit(model.scale, parts.margin, parts.expected)
     points = parts.contributions * factor[:, None]
     points[np.isnan(score)] = np.nan
-    names = list(model.schema.names)
-    return Explanation(
-        points=pd.DataFrame(points, index=frame.index, columns=names),
+    explanation = Explanation(
+        points=pd.DataFrame(points, index=frame.index, columns=list(model.schema.names)),
         base=float(model.scale.score(np.array([parts.expected]))[0]),
         health_score=pd.Series(score, index=frame.index, name="health_score"),
         metrics=model.schema.metrics,
         data=readable(encoded.values, model.schema, frame.index),
     )
+    return publication, explanation
 
 
 def points_per_logit(scale: HealthScale, margin: Array, expected: float) -> Array:

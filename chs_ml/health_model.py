@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chs_ml.boosted_trees import TreeEnsemble
 from chs_ml.errors import TableError, first_few
 from chs_ml.inputs import Encoded, InputSchema, encode_row
 from chs_ml.scale import HealthScale, churn_probability, published_score
 from chs_ml.scorecard import Scorecard
 from chs_ml.scores import Publication, publish
 from chs_ml.tiers import Tiers
+from chs_ml.tree_ensemble import TreeEnsemble
 from chs_ml.validation import ValidationReport
 
 Array = NDArray[np.float64]
@@ -160,7 +160,7 @@ class HealthModel:
             date = data.get(self.carried.snapshot_date) if self.carried.snapshot_date else None
             return self.published(encode_row(self.schema, data, snapshot=date)).first()
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data))
-        return self._with_carried(self.published(self.encode(frame)).columns(), frame)
+        return self.with_carried(self.published(self.encode(frame)).columns(), frame)
 
     def encode(self, frame: pd.DataFrame) -> Encoded:
         """Read a table of metrics through the model's schema."""
@@ -185,11 +185,13 @@ class HealthModel:
         baseline = np.asarray(self.baseline)
         parts = -self.blend.points * (weighted - baseline)
         expected = self.blend.intercept - self.blend.points * float(sum(self.baseline))
+        margin = self.blend.intercept - self.blend.points * self.card.raw_score(values)
         if self.trees is not None:
-            shap_values, tree_mean = self.trees.contributions(values)
-            parts += self.blend.trees * shap_values
-            expected += self.blend.trees * tree_mean
-        return MarginParts(self.margin(values), expected, parts)
+            trees = self.trees.explained(values)
+            parts += self.blend.trees * trees.contributions
+            expected += self.blend.trees * trees.expected
+            margin += self.blend.trees * trees.margin
+        return MarginParts(margin, expected, parts)
 
     def published(self, encoded: Encoded, margin: Array | None = None) -> Publication:
         """Scores and statuses of encoded rows; `margin` of shape (n,), where it is known already."""
@@ -206,7 +208,8 @@ class HealthModel:
             numbers, encoded, self.schema, tiers=self.tiers, coverage=coverage, floor=self.coverage_floor
         )
 
-    def _with_carried(self, scores: dict[str, Any], frame: pd.DataFrame) -> pd.DataFrame:
+    def with_carried(self, scores: Mapping[str, Any], frame: pd.DataFrame) -> pd.DataFrame:
+        """Published columns between the keys and the kept columns of the table they belong to."""
         carried = self.carried
         lacking = [name for name in carried.keep if name not in frame.columns]
         if lacking:
@@ -215,7 +218,9 @@ class HealthModel:
             )
         keys = {"account_id": carried.account, "snapshot_date": carried.snapshot_date}
         parts: dict[str, Any] = {
-            name: frame[column] for name, column in keys.items() if column is not None and column in frame.columns
+            name: frame[column]
+            for name, column in keys.items()
+            if column is not None and column in frame.columns
         }
         parts |= scores
         parts |= {name: frame[name] for name in carried.keep if name not in parts}

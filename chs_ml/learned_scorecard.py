@@ -206,9 +206,7 @@ class LearnedScorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return GivenCurves(X, self.curves)
         return LearnedCurves(X, churned, columns=self.schema_.columns, folds=folds, smoothing=smoothing)
 
-    def _choose_strengths(
-        self, X: Array, churned: Array, accounts: NDArray[np.intp]
-    ) -> tuple[float, float]:
+    def _choose_strengths(self, X: Array, churned: Array, accounts: NDArray[np.intp]) -> tuple[float, float]:
         smoothing = self.smoothing if self.curves is None else self.smoothing[:1]
         pairs = [(s, p) for s in smoothing for p in self.pull]
         if min(churned.sum(), (1 - churned).sum()) < MIN_EVENTS:  # too few to choose by: believe the prior

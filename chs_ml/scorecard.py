@@ -248,9 +248,7 @@ def load_scorecard(path: str | Path) -> Scorecard:
 
 
 _CARD_KEYS = ("format", "name", "missing", "measures")
-_MEASURE_KEYS = (
-    "group label unit direction kind required weight curve categories other missing_points low high missing_seen".split()
-)
+_MEASURE_KEYS = "group label unit direction kind required weight curve categories other missing_points low high missing_seen".split()
 
 
 def _card(table: Mapping[str, Any], source: str) -> Scorecard:
@@ -264,7 +262,9 @@ def _card(table: Mapping[str, Any], source: str) -> Scorecard:
         missing = MissingRule(table.get("missing", MissingRule.RENORMALISE))
     except ValueError as error:
         known = ", ".join(repr(str(rule)) for rule in MissingRule)
-        raise ScorecardError(f"{source}: missing must be one of {known}; got {table['missing']!r}.") from error
+        raise ScorecardError(
+            f"{source}: missing must be one of {known}; got {table['missing']!r}."
+        ) from error
     lines = tuple(_measure(name, entry, source) for name, entry in measures.items())
     return Scorecard(name=str(table.get("name", source)), measures=lines, missing=missing)
 
@@ -329,7 +329,11 @@ def _flag(entry: Mapping[str, Any], key: str) -> bool:
 
 def _measure_table(measure: Measure) -> dict[str, Any]:
     metric, curve, column = measure.metric, measure.curve, measure.column
-    table: dict[str, Any] = {"group": metric.group, "kind": str(metric.kind), "direction": str(metric.direction)}
+    table: dict[str, Any] = {
+        "group": metric.group,
+        "kind": str(metric.kind),
+        "direction": str(metric.direction),
+    }
     table |= {key: getattr(metric, key) for key in ("label", "unit") if getattr(metric, key)}
     table |= {} if metric.required else {"required": False}
     table["weight"] = measure.weight

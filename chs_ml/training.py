@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chs_ml.accounts import account_numbers
 from chs_ml.blend import BlendFit, fit_blend
-from chs_ml.boosted_trees import BoostedTrees, TreeEnsemble
+from chs_ml.boosted_trees import BoostedTrees
 from chs_ml.dataset import Dataset
 from chs_ml.errors import NotEnoughData
 from chs_ml.estimator import Progress
@@ -23,6 +23,7 @@ from chs_ml.scale import AnchoredScale, HealthScale, RetentionScale
 from chs_ml.scorecard import load_scorecard
 from chs_ml.splits import TestSplit, grouped_folds, test_split
 from chs_ml.tiers import Tiers
+from chs_ml.tree_ensemble import TreeEnsemble
 from chs_ml.validation import ValidationReport, validate
 
 Array = NDArray[np.float64]
@@ -145,7 +146,9 @@ def fit_health_model(dataset: Dataset, recipe: Recipe, *, progress: Progress = s
     card = _learned_card(values, dataset.churned, accounts, schema=schema, recipe=recipe, progress=progress)
     trees = None
     if recipe.model.kind == "blend":
-        trees = _grown_trees(values, dataset.churned, accounts, schema=schema, recipe=recipe, progress=progress)
+        trees = _grown_trees(
+            values, dataset.churned, accounts, schema=schema, recipe=recipe, progress=progress
+        )
     folds = grouped_folds(
         accounts, dataset.churned, n_folds=recipe.model.folds, random_state=recipe.model.random_state
     )
@@ -169,7 +172,9 @@ def _learned_card(
     progress: Progress,
 ) -> LearnedScorecard:
     spec = recipe.model
-    prior = None if recipe.prior_path is None else card_prior(load_scorecard(recipe.prior_path), schema.metrics)
+    prior = (
+        None if recipe.prior_path is None else card_prior(load_scorecard(recipe.prior_path), schema.metrics)
+    )
     return LearnedScorecard(
         schema=schema,
         prior=prior,
@@ -304,7 +309,10 @@ def _importance(model: HealthModel, values: Array) -> dict[str, float]:
     parts = model.margin_parts(np.ascontiguousarray(values[::step]))
     factor = points_per_logit(model.scale, parts.margin, parts.expected)
     points = np.abs(parts.contributions * factor[:, None])
-    means = {name: float(np.sum(column)) / len(column) for name, column in zip(model.schema.names, points.T, strict=True)}
+    means = {
+        name: float(np.sum(column)) / len(column)
+        for name, column in zip(model.schema.names, points.T, strict=True)
+    }
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 
 

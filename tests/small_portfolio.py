@@ -56,7 +56,11 @@ def small_recipe(*, metrics: dict[str, Any] | None = None, **tables: dict[str, A
     """The recipe of the small table; `tables` replaces keys of its tables."""
     data = {"account": "account", "outcome": "churned", "ignore": ["month"], "keep": ["owner"]}
     model = {"bootstrap": 20, "threads": 1}
-    content: dict[str, Any] = {"data": data, "model": model, "metrics": METRICS if metrics is None else metrics}
+    content: dict[str, Any] = {
+        "data": data,
+        "model": model,
+        "metrics": METRICS if metrics is None else metrics,
+    }
     for name, keys in tables.items():
         content[name] = {**content.get(name, {}), **keys}
     return load_recipe(content)
@@ -71,9 +75,9 @@ def dated_recipe(**tables: dict[str, Any]) -> Recipe:
 FEW_TREES = Growth((TreeShape(6), TreeShape(16)), learning_rate=0.15, rounds=60, patience=10, folds=3)
 
 
-def quick_trees() -> Any:
+def quick_trees(growth: Growth = FEW_TREES) -> Any:
     """Within this context trees are grown in a fraction of a second."""
-    return patch.object(Growth, "for_rows", classmethod(lambda cls, n: FEW_TREES))
+    return patch.object(Growth, "for_rows", classmethod(lambda cls, n: growth))
 
 
 def small_dataset(recipe: Recipe | None = None, *, rows: int = ROWS, seed: int = 0) -> Dataset:

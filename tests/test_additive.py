@@ -71,7 +71,9 @@ def test_hats_are_the_basis_matrix(knots: Knots) -> None:
     np.testing.assert_allclose(hats.gradient(residual), basis.T @ residual, atol=1e-12)
     np.testing.assert_allclose(hats.gram(weight), basis.T @ (basis * weight[:, None]), atol=1e-12)
     some = np.array([3, 0, 7])
-    np.testing.assert_allclose(hats.rows(some).evaluate(coefficients), (basis @ coefficients)[some], atol=1e-12)
+    np.testing.assert_allclose(
+        hats.rows(some).evaluate(coefficients), (basis @ coefficients)[some], atol=1e-12
+    )
 
 
 # --- knots ---
@@ -118,7 +120,9 @@ def test_a_metric_that_is_never_known_has_a_knot_for_the_future() -> None:
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), c=st.integers(2, 7), sign=st.sampled_from([-1, 0, 1]))
-def test_best_coefficients_of_one_metric_are_those_of_a_general_optimiser(seed: int, c: int, sign: int) -> None:
+def test_best_coefficients_of_one_metric_are_those_of_a_general_optimiser(
+    seed: int, c: int, sign: int
+) -> None:
     rng = np.random.default_rng(seed)
     knots = Knots(np.arange(float(c)), is_category=False, sign=sign)
     root = rng.normal(size=(c + 4, c + 1))
@@ -130,15 +134,30 @@ def test_best_coefficients_of_one_metric_are_those_of_a_general_optimiser(seed: 
     def objective(f: Array) -> float:
         return float(0.5 * f @ hessian @ f - gradient @ f)
 
-    rules = [] if sign == 0 else [{"type": "ineq", "fun": lambda f, k=k: -sign * (f[k + 1] - f[k])} for k in range(c - 1)]
-    found = minimize(objective, np.zeros(c + 1), jac=lambda f: hessian @ f - gradient, constraints=rules, method="SLSQP", options={"maxiter": 500, "ftol": 1e-12})
+    rules = (
+        []
+        if sign == 0
+        else [{"type": "ineq", "fun": lambda f, k=k: -sign * (f[k + 1] - f[k])} for k in range(c - 1)]
+    )
+    found = minimize(
+        objective,
+        np.zeros(c + 1),
+        jac=lambda f: hessian @ f - gradient,
+        constraints=rules,
+        method="SLSQP",
+        options={"maxiter": 500, "ftol": 1e-12},
+    )
     assert objective(best) <= found.fun + 1e-5 * (1 + abs(found.fun))
 
 
 def test_a_bounded_step_by_hand() -> None:
-    step = bounded_newton_step(np.eye(2), np.array([-1.0, 2.0]), transform=np.eye(2), free=np.array([False, False]))
+    step = bounded_newton_step(
+        np.eye(2), np.array([-1.0, 2.0]), transform=np.eye(2), free=np.array([False, False])
+    )
     np.testing.assert_allclose(step, [0.0, 2.0], atol=1e-12)
-    step = bounded_newton_step(np.eye(2), np.array([-1.0, 2.0]), transform=np.eye(2), free=np.array([True, False]))
+    step = bounded_newton_step(
+        np.eye(2), np.array([-1.0, 2.0]), transform=np.eye(2), free=np.array([True, False])
+    )
     np.testing.assert_allclose(step, [-1.0, 2.0], atol=1e-12)
 
 
@@ -171,15 +190,27 @@ def hats_of(values: list[Array]) -> list[Hats]:
 
 
 def penalised(
-    fit: AdditiveFit, values: list[Array], hats: list[Hats], churned: Array, *, smoothing: float, weight: Array
+    fit: AdditiveFit,
+    values: list[Array],
+    hats: list[Hats],
+    churned: Array,
+    *,
+    smoothing: float,
+    weight: Array,
 ) -> float:
-    margin = fit.intercept + sum(dense(v, h.knots) @ f for v, h, f in zip(values, hats, fit.coefficients, strict=True))
+    margin = fit.intercept + sum(
+        dense(v, h.knots) @ f for v, h, f in zip(values, hats, fit.coefficients, strict=True)
+    )
     loss = float(np.sum(weight * (np.logaddexp(0, margin) - churned * margin)))
-    rough = sum(f @ roughness(h.knots, smoothing=smoothing) @ f for h, f in zip(hats, fit.coefficients, strict=True))
+    rough = sum(
+        f @ roughness(h.knots, smoothing=smoothing) @ f for h, f in zip(hats, fit.coefficients, strict=True)
+    )
     return loss + 0.5 * float(rough)
 
 
-def general_optimum(values: list[Array], hats: list[Hats], churned: Array, *, smoothing: float, weight: Array) -> float:
+def general_optimum(
+    values: list[Array], hats: list[Hats], churned: Array, *, smoothing: float, weight: Array
+) -> float:
     """The least penalised loss of centred, monotone functions, by a general optimiser on the dense basis."""
     blocks = [dense(v, h.knots) for v, h in zip(values, hats, strict=True)]
     ends = np.cumsum([1, *(b.shape[1] for b in blocks)])
@@ -196,14 +227,23 @@ def general_optimum(values: list[Array], hats: list[Hats], churned: Array, *, sm
             differences = np.zeros((len(hat.knots.x) - 1, ends[-1]))
             for k in range(len(differences)):
                 differences[k, start + k : start + k + 2] = hat.knots.sign, -hat.knots.sign
-            rules.append({"type": "ineq", "fun": lambda f, d=differences: d @ f, "jac": lambda f, d=differences: d})
+            rules.append(
+                {"type": "ineq", "fun": lambda f, d=differences: d @ f, "jac": lambda f, d=differences: d}
+            )
 
     def both(f: Array) -> tuple[float, Array]:
         margin = basis @ f
         value = np.sum(weight * (np.logaddexp(0, margin) - churned * margin)) + 0.5 * f @ penalty @ f
         return float(value), basis.T @ (weight * (expit(margin) - churned)) + penalty @ f
 
-    found = minimize(both, np.zeros(ends[-1]), jac=True, constraints=rules, method="SLSQP", options={"maxiter": 1000, "ftol": 1e-12})
+    found = minimize(
+        both,
+        np.zeros(ends[-1]),
+        jac=True,
+        constraints=rules,
+        method="SLSQP",
+        options={"maxiter": 1000, "ftol": 1e-12},
+    )
     assert found.success, found.message
     return float(found.fun)
 
@@ -219,13 +259,23 @@ def test_the_fit_reaches_the_minimum(seed: int, smoothing: float) -> None:
     assert penalised(long, values, hats, churned, smoothing=smoothing, weight=weight) <= best + 0.02
     default = fit_additive(hats, churned, smoothing=smoothing, row_weight=weight)
     assert penalised(default, values, hats, churned, smoothing=smoothing, weight=weight) <= best + 0.1
-    null = float(np.sum(weight * (np.logaddexp(0, b := np.log(p := np.average(churned, weights=weight)) - np.log1p(-p)) - churned * b)))
+    null = float(
+        np.sum(
+            weight
+            * (
+                np.logaddexp(0, b := np.log(p := np.average(churned, weights=weight)) - np.log1p(-p))
+                - churned * b
+            )
+        )
+    )
     assert best < null - 5.0
 
 
 @pytest.mark.parametrize("direction", [Direction.HIGHER, Direction.LOWER])
 @pytest.mark.parametrize("against", [False, True])
-def test_functions_are_monotone_in_their_direction_whatever_the_data_say(direction: Direction, against: bool) -> None:
+def test_functions_are_monotone_in_their_direction_whatever_the_data_say(
+    direction: Direction, against: bool
+) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=800)
     slope = direction.sign * (1.0 if against else -1.0)
@@ -240,7 +290,10 @@ def test_functions_are_monotone_in_their_direction_whatever_the_data_say(directi
 def test_perfect_separation_gives_finite_functions_that_separate() -> None:
     x = np.linspace(-1, 1, 300)
     churned = (x < 0).astype(float)
-    hats = [Hats.of(x, place_knots(x, number(Direction.HIGHER))), Hats.of(churned, place_knots(churned, category(2)))]
+    hats = [
+        Hats.of(x, place_knots(x, number(Direction.HIGHER))),
+        Hats.of(churned, place_knots(churned, category(2))),
+    ]
     fit = fit_additive(hats, churned, smoothing=0.01, row_weight=np.ones(300), sweeps=60)
     margin = fit.intercept + sum(h.evaluate(f) for h, f in zip(hats, fit.coefficients, strict=True))
     assert np.isfinite(margin).all()
@@ -272,7 +325,9 @@ def test_rows_that_count_twice_are_two_rows() -> None:
     rows = np.repeat(np.arange(400), times)
     hats = hats_of(values)
     weighted = fit_additive(hats, churned, smoothing=1.0, row_weight=times.astype(float))
-    repeated = fit_additive([h.rows(rows) for h in hats], churned[rows], smoothing=1.0, row_weight=np.ones(len(rows)))
+    repeated = fit_additive(
+        [h.rows(rows) for h in hats], churned[rows], smoothing=1.0, row_weight=np.ones(len(rows))
+    )
     for a, b in zip(weighted.coefficients, repeated.coefficients, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-8)
 

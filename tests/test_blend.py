@@ -36,10 +36,12 @@ def test_it_is_logistic_regression_where_both_slopes_are_positive() -> None:
 
 
 def crossed_loss(parts: list[Array], churned: Array, folds: NDArray[np.intp]) -> Array:
-    """Row-wise loss of scikit-learn's regression fitted on the other folds; slopes must be positive anyway."""
+    """Row-wise loss of scikit-learn's regression fitted on the other folds; its slopes are positive."""
     x, p = np.column_stack(parts), np.empty(len(churned))
     for fold in np.unique(folds):
-        model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(x[folds != fold], churned[folds != fold])
+        model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(
+            x[folds != fold], churned[folds != fold]
+        )
         assert (model.coef_ > 0).all()
         p[folds == fold] = model.predict_proba(x[folds == fold])[:, 1]
     return -(churned * np.log(p) + (1 - churned) * np.log1p(-p))
@@ -93,7 +95,9 @@ def test_noise_hardly_ever_passes_as_trees() -> None:
     passed = 0
     for seed in range(40):
         noise = np.random.default_rng(seed).normal(size=N)
-        passed += fit_blend(card, noise, churned, accounts=np.arange(N), folds=folds_of(np.arange(N))).trees > 0
+        passed += (
+            fit_blend(card, noise, churned, accounts=np.arange(N), folds=folds_of(np.arange(N))).trees > 0
+        )
     assert passed <= 4
 
 
@@ -112,7 +116,13 @@ def losses(base: float, card: float, blend: float) -> BlendFit:
 
 @pytest.mark.parametrize(
     ("base", "card", "blend", "share"),
-    [(0.6, 0.5, 0.4, 0.5), (0.6, 0.4, 0.4, 1.0), (0.6, 0.6, 0.4, 0.0), (0.6, 0.65, 0.5, -0.5), (0.6, 0.61, 0.61, np.nan)],
+    [
+        (0.6, 0.5, 0.4, 0.5),
+        (0.6, 0.4, 0.4, 1.0),
+        (0.6, 0.6, 0.4, 0.0),
+        (0.6, 0.65, 0.5, -0.5),
+        (0.6, 0.61, 0.61, np.nan),
+    ],
 )
 def test_share_of_the_predictable_loss_by_hand(base: float, card: float, blend: float, share: float) -> None:
     assert losses(base, card, blend).share_of_card == pytest.approx(share, nan_ok=True)

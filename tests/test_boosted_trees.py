@@ -1,26 +1,22 @@
-"""Boosted trees: monotone, out of fold, the same on any number of threads, exactly explained."""
+"""Boosted trees: monotone, out of fold, the same on any number of threads."""
 
 from typing import Any
 
 import lightgbm as lgb
 import numpy as np
 import pytest
-import shap
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from chs_ml.boosted_trees import (
     LARGE_TABLE,
-    ROWS_PER_THREAD,
     SMALL_TABLE,
     BoostedTrees,
     Growth,
-    TreeEnsemble,
     TreeShape,
     near_best,
 )
-from chs_ml.errors import BundleError
 from chs_ml.inputs import InputColumn, InputSchema
 from chs_ml.metric import Direction, Kind, Metric
 from chs_ml.splits import grouped_folds
@@ -31,17 +27,23 @@ SCHEMA = InputSchema(
     (
         InputColumn(metric=Metric(name="a", direction=Direction.HIGHER)),
         InputColumn(metric=Metric(name="b", direction=Direction.LOWER)),
-        InputColumn(metric=Metric(name="c", kind=Kind.CATEGORY, direction=Direction.HIGHER), categories=tuple("vwxyz")),
+        InputColumn(
+            metric=Metric(name="c", kind=Kind.CATEGORY, direction=Direction.HIGHER), categories=tuple("vwxyz")
+        ),
         InputColumn(metric=Metric(name="d")),
     )
 )
 FEW = Growth((TreeShape(8),), learning_rate=0.1, rounds=60, patience=10, folds=3)
-TWO = Growth((TreeShape(4), TreeShape(16, random_thresholds=True)), learning_rate=0.1, rounds=60, patience=10, folds=3)
+TWO = Growth(
+    (TreeShape(4), TreeShape(16, random_thresholds=True)), learning_rate=0.1, rounds=60, patience=10, folds=3
+)
 
 
 def table(n: int = 1500, seed: int = 0) -> tuple[Array, Array]:
     rng = np.random.default_rng(seed)
-    x = np.column_stack([rng.normal(size=n), rng.normal(size=n), rng.integers(0, 5, n), rng.normal(size=n)]).astype(float)
+    x = np.column_stack(
+        [rng.normal(size=n), rng.normal(size=n), rng.integers(0, 5, n), rng.normal(size=n)]
+    ).astype(float)
     risk = -0.5 - np.sin(2 * x[:, 0]) - 0.7 * x[:, 0] + 0.8 * x[:, 1] + 1.2 * (x[:, 2] == 3) + np.abs(x[:, 3])
     churned = (rng.random(n) < expit(risk)).astype(float)
     x[rng.random((n, 4)) < 0.05] = np.nan
@@ -62,10 +64,14 @@ def fitted() -> BoostedTrees:
 
 def test_the_margin_is_the_mean_of_what_lightgbm_says(fitted: BoostedTrees) -> None:
     x, _ = table(400, seed=5)
-    by_hand = np.mean([lgb.Booster(model_str=text).predict(x, raw_score=True) for text in fitted.ensemble_.models], axis=0)
+    by_hand = np.mean(
+        [lgb.Booster(model_str=text).predict(x, raw_score=True) for text in fitted.ensemble_.models], axis=0
+    )
     np.testing.assert_allclose(fitted.decision_function(x), by_hand, rtol=0, atol=1e-12)
     np.testing.assert_allclose(fitted.predict_proba(x)[:, 1], expit(by_hand), atol=1e-11)
-    assert fitted.ensemble_.n_trees == sum(lgb.Booster(model_str=t).num_trees() for t in fitted.ensemble_.models)
+    assert fitted.ensemble_.n_trees == sum(
+        lgb.Booster(model_str=t).num_trees() for t in fitted.ensemble_.models
+    )
 
 
 @pytest.mark.parametrize(("column", "sign"), [(0, -1), (1, 1)])
@@ -176,8 +182,8 @@ def test_larger_tables_take_larger_steps_and_fewer_trees(n: int) -> None:
 
 def test_near_best_by_hand() -> None:
     best = np.array([0.1, 0.3, 0.1, 0.3])
-    close = best + [0.2, -0.1, 0.2, -0.1]  # mean +.05, deviations +-.15: error .075
-    far = best + [0.2, 0.1, 0.2, 0.1]  # mean +.15, deviations +-.05: error .025
+    close = best + np.array([0.2, -0.1, 0.2, -0.1])  # mean +.05, deviations +-.15: error .075
+    far = best + np.array([0.2, 0.1, 0.2, 0.1])  # mean +.15, deviations +-.05: error .025
     assert near_best(np.vstack([far, best, close]), np.arange(4)) == [1, 2]
     # in two accounts of two alike rows the deviations add up, in two of opposite ones they cancel
     assert near_best(np.vstack([best, close]), np.array([0, 1, 0, 1])) == [0, 1]
@@ -192,57 +198,10 @@ def test_candidates_near_the_best_take_part(fitted: BoostedTrees) -> None:
     assert worst == "2 leaves"
 
 
-# --- the ensemble ---
-
-
-def test_contributions_sum_to_the_margin_and_are_those_of_shap(fitted: BoostedTrees) -> None:
-    x, _ = table(150, seed=3)
-    x[0] = np.nan
-    x[1, 2] = 5.0  # unseen category
-    contributions, expected = fitted.ensemble_.contributions(x)
-    np.testing.assert_allclose(expected + contributions.sum(axis=1), fitted.decision_function(x), atol=1e-10)
-    explained = []
-    for booster in fitted.ensemble_.boosters:
-        explainer = shap.TreeExplainer(booster)
-        values = explainer.shap_values(x)
-        explained.append(np.column_stack([values, np.full(150, np.ravel(explainer.expected_value)[-1])]))
-    mean = np.mean(explained, axis=0)
-    np.testing.assert_allclose(contributions, mean[:, :4], atol=1e-8)
-    assert expected == pytest.approx(mean[0, 4], abs=1e-8)
-
-
-def test_no_rows_have_no_contributions_and_the_same_expected_value(fitted: BoostedTrees) -> None:
-    contributions, expected = fitted.ensemble_.contributions(np.empty((0, 4)))
-    assert contributions.shape == (0, 4)
-    assert expected == fitted.ensemble_.contributions(table(5)[0])[1] == fitted.ensemble_.expected_value
-    assert fitted.ensemble_.margin(np.empty((0, 4))).shape == (0,)
-
-
-def test_a_row_alone_has_the_bits_it_has_among_many(fitted: BoostedTrees) -> None:
-    x, _ = table(ROWS_PER_THREAD + 500, seed=9)
-    for threads in (1, 2):
-        together = fitted.ensemble_.margin(np.asfortranarray(x), threads=threads)
-        for i in range(0, len(x), 97):
-            assert fitted.ensemble_.margin(x[i : i + 1])[0] == together[i]
-
-
-def test_texts_name_no_training_parameters_and_load_without_them(fitted: BoostedTrees) -> None:
-    x, _ = table(100, seed=2)
-    for text in fitted.ensemble_.models:
-        assert "parameters" not in text
-        assert "num_threads" not in text
-    again = TreeEnsemble(tuple(fitted.ensemble_.models))
-    np.testing.assert_array_equal(again.margin(x), fitted.ensemble_.margin(x))
-    assert again == fitted.ensemble_
-
-
-def test_trees_of_another_width_are_refused(fitted: BoostedTrees) -> None:
-    fitted.ensemble_.check_width(4)
-    with pytest.raises(BundleError, match="must take the model's 3 metrics; they take 4"):
-        fitted.ensemble_.check_width(3)
-
-
 def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
     grown(TWO, progress=lambda *step: told.append(step)).fit(*table(300))
-    assert told == [("growing trees of 4 leaves", 0, 2), ("growing trees of 16 leaves, random thresholds", 1, 2)]
+    assert told == [
+        ("growing trees of 4 leaves", 0, 2),
+        ("growing trees of 16 leaves, random thresholds", 1, 2),
+    ]

@@ -107,8 +107,13 @@ def test_simulate_writes_tables_and_a_recipe(tmp_path: Path) -> None:
 
 
 def test_check_fails_on_errors_and_when_strict_on_warnings(folder: Path) -> None:
-    assert run("check", folder / "recipe.toml").code == 0
-    assert run("check", folder / "recipe.toml", "--strict").code == 1
+    assert run("check", folder / "recipe.toml", "--strict").code == 0  # blanks and open outcomes are notes
+    table = customers()
+    table["constant"] = 1
+    write_table(table, folder / "constant.csv")
+    data = ("--data", folder / "constant.csv")
+    assert run("check", folder / "recipe.toml", *data).code == 0
+    assert run("check", folder / "recipe.toml", *data, "--strict").code == 1
     table = customers()
     table.loc[0, "account_id"] = None
     write_table(table, folder / "blank.csv")

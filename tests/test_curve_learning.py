@@ -30,7 +30,9 @@ def test_the_healthiest_knot_has_100_points_and_the_worst_0() -> None:
 
 def test_missing_spans_the_range_where_a_hundredth_of_the_rows_have_it() -> None:
     common = numbers([0.0] * 98 + [NAN, NAN])
-    np.testing.assert_allclose(health_points(common, np.array([1.0, -1.0, 0.0, 3.0])), [50.0, 100.0, 75.0, 0.0])
+    np.testing.assert_allclose(
+        health_points(common, np.array([1.0, -1.0, 0.0, 3.0])), [50.0, 100.0, 75.0, 0.0]
+    )
     rare = numbers([0.0] * 298 + [NAN, NAN])
     np.testing.assert_allclose(health_points(rare, np.array([1.0, -1.0, 0.0, 3.0])), [0.0, 100.0, 50.0, 0.0])
 
@@ -60,7 +62,10 @@ def test_curves_are_what_the_points_say() -> None:
 
 
 def test_points_of_given_curves() -> None:
-    curves = [LinearCurve(x=(0.0, 10.0), points=(0.0, 100.0)), CategoryCurve(points={"a": 20.0}, missing=70.0)]
+    curves = [
+        LinearCurve(x=(0.0, 10.0), points=(0.0, 100.0)),
+        CategoryCurve(points={"a": 20.0}, missing=70.0),
+    ]
     x = np.array([[5.0, 0.0], [NAN, NAN]])
     np.testing.assert_allclose(points_of(curves, x), [[0.5, 0.2], [0.5, 0.7]])
     np.testing.assert_allclose(GivenCurves(x, curves).unseen_points(np.zeros(2)), [[0.5, 0.2], [0.5, 0.7]])
@@ -112,7 +117,11 @@ def test_no_row_is_on_a_curve_that_saw_its_fold() -> None:
 
 def test_hats_and_the_saved_curve_give_the_same_points() -> None:
     x, churned = table()
-    learner = LearnedCurves(x, churned, columns=COLUMNS, folds=np.zeros(1500, dtype=np.intp) , smoothing=3.0)
+    learner = LearnedCurves(x, churned, columns=COLUMNS, folds=np.zeros(1500, dtype=np.intp), smoothing=3.0)
     fit = learner._fit(np.ones(1500), None)
-    for k, (hats, risk, curve) in enumerate(zip(learner._hats, fit.coefficients, learner.curves, strict=True)):
-        np.testing.assert_allclose(hats.evaluate(health_points(hats, risk)), curve.evaluate(x[:, k]), atol=1e-9)
+    for k, (hats, risk, curve) in enumerate(
+        zip(learner._hats, fit.coefficients, learner.curves, strict=True)
+    ):
+        np.testing.assert_allclose(
+            hats.evaluate(health_points(hats, risk)), curve.evaluate(x[:, k]), atol=1e-9
+        )

@@ -18,13 +18,17 @@ def test_a_line_is_flat_outside_its_knots() -> None:
 
 
 def test_missing_has_no_points_unless_the_curve_gives_some() -> None:
-    np.testing.assert_array_equal(LinearCurve(x=(1.0,), points=(7.0,)).evaluate(np.array([NAN, 3.0])), [NAN, 7.0])
+    np.testing.assert_array_equal(
+        LinearCurve(x=(1.0,), points=(7.0,)).evaluate(np.array([NAN, 3.0])), [NAN, 7.0]
+    )
     by_plan = CategoryCurve(points={"a": 1.0})
     np.testing.assert_array_equal(by_plan.evaluate(np.array([NAN, 0.0, 1.0])), [NAN, 1.0, NAN])
 
 
 @given(
-    knots=st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 100)), min_size=1, max_size=8, unique_by=lambda k: k[0]),
+    knots=st.lists(
+        st.tuples(st.floats(-1e6, 1e6), st.floats(0, 100)), min_size=1, max_size=8, unique_by=lambda k: k[0]
+    ),
     value=st.floats(-2e6, 2e6),
 )
 def test_a_line_between_two_knots(knots: list[tuple[float, float]], value: float) -> None:
@@ -42,7 +46,9 @@ def test_a_line_between_two_knots(knots: list[tuple[float, float]], value: float
 
 def test_a_row_alone_has_the_bits_it_has_among_many() -> None:
     rng = np.random.default_rng(0)
-    curve = LinearCurve(x=tuple(np.sort(rng.normal(size=12)).tolist()), points=tuple(rng.uniform(0, 100, 12).tolist()))
+    curve = LinearCurve(
+        x=tuple(np.sort(rng.normal(size=12)).tolist()), points=tuple(rng.uniform(0, 100, 12).tolist())
+    )
     values = rng.normal(scale=2, size=5000)
     together = curve.evaluate(values)
     assert all(curve.evaluate(values[i : i + 1])[0] == together[i] for i in range(600))

@@ -14,7 +14,13 @@ class Empty(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 @pytest.mark.parametrize(
     "y",
-    [[0, 1, 0], [False, True, False], ["kept", "lost", "kept"], [-1.0, 3.0, -1.0], pd.Series([0, 1, 0], index=[7, 7, 7])],
+    [
+        [0, 1, 0],
+        [False, True, False],
+        ["kept", "lost", "kept"],
+        [-1.0, 3.0, -1.0],
+        pd.Series([0, 1, 0], index=[7, 7, 7]),
+    ],
     ids=str,
 )
 def test_the_larger_class_is_churn(y: object) -> None:

@@ -13,7 +13,10 @@ from chs_ml.boosted_trees import BoostedTrees, Growth, TreeShape
 from chs_ml.learned_scorecard import LearnedScorecard
 
 FEW = Growth((TreeShape(8),), learning_rate=0.3, rounds=20, patience=5, folds=2)
-QUICK: list[Any] = [LearnedScorecard(smoothing=(3.0,), pull=(1.0,), folds=2), BoostedTrees(growth=FEW, threads=1)]
+QUICK: list[Any] = [
+    LearnedScorecard(smoothing=(3.0,), pull=(1.0,), folds=2),
+    BoostedTrees(growth=FEW, threads=1),
+]
 
 
 @parametrize_with_checks(QUICK)

@@ -50,8 +50,12 @@ SCALES: list[HealthScale] = [AnchoredScale(0.102), RetentionScale()]
 
 @pytest.mark.parametrize("scale", SCALES, ids=lambda s: s.name)
 @pytest.mark.parametrize("build", [blend_model, card_model])
-@pytest.mark.parametrize(("factor", "shift"), [(1.0, 0.0), (6.0, 0.0), (3.0, 8.0), (3.0, -8.0), (0.0, 1.0), (1.0, -60.0)])
-def test_base_and_points_sum_to_the_score(build: Any, scale: HealthScale, factor: float, shift: float) -> None:
+@pytest.mark.parametrize(
+    ("factor", "shift"), [(1.0, 0.0), (6.0, 0.0), (3.0, 8.0), (3.0, -8.0), (0.0, 1.0), (1.0, -60.0)]
+)
+def test_base_and_points_sum_to_the_score(
+    build: Any, scale: HealthScale, factor: float, shift: float
+) -> None:
     model = louder(replace(build(), scale=scale), factor, shift)
     frame = frame_with_surprises()
     why = explain(model, frame)
@@ -168,17 +172,25 @@ def by_hand() -> Explanation:
     )
     index = pd.Index(["a", "b", "c"])
     return Explanation(
-        points=pd.DataFrame({"usage": [-8.21, 0.04, NAN], "plan": [3.0, -0.06, NAN], "auto": [-3.0, 0.0, NAN]}, index=index),
+        points=pd.DataFrame(
+            {"usage": [-8.21, 0.04, NAN], "plan": [3.0, -0.06, NAN], "auto": [-3.0, 0.0, NAN]}, index=index
+        ),
         base=60.0,
         health_score=pd.Series([51.79, 59.98, NAN], index=index),
         metrics=metrics,
-        data=pd.DataFrame({"usage": [41.0, NAN, 3.0], "plan": ["pro", None, "basic"], "auto": [1.0, 0.0, NAN]}, index=index),
+        data=pd.DataFrame(
+            {"usage": [41.0, NAN, 3.0], "plan": ["pro", None, "basic"], "auto": [1.0, 0.0, NAN]}, index=index
+        ),
     )
 
 
 def test_reasons_by_hand() -> None:
     why = by_hand()
-    assert why.reasons()["a"] == ["Seats used 41 % → −8.2 points", "Plan pro → +3.0 points", "Auto yes → −3.0 points"]
+    assert why.reasons()["a"] == [
+        "Seats used 41 % → −8.2 points",
+        "Plan pro → +3.0 points",
+        "Auto yes → −3.0 points",
+    ]
     assert why.reasons()["b"] == ["Plan unknown → −0.1 points"]
     assert why.reasons()["c"] == []
     assert why.reasons(1)["a"] == ["Seats used 41 % → −8.2 points"]
@@ -218,11 +230,27 @@ def test_reasons_of_a_model_name_values_as_people_say_them() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.0, "0"), (-0.0, "0"), (3.0, "3"), (-3.0, "−3"), (1234567.0, "1,234,567"), (1234.56, "1,235"), (99.96, "100"),
-        (41.04, "41"), (41.05, "41"), (41.06, "41.1"), (9.999, "10"), (1.234, "1.23"), (0.04567, "0.0457"), (0.5, "0.5"),
-        (-0.25, "−0.25"), (-1500.5, "−1,500"), (1e12, "1,000,000,000,000"), (-0.00001, "−0.00001"), (0.0000123, "0.0000123"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (3.0, "3"),
+        (-3.0, "−3"),
+        (1234567.0, "1,234,567"),
+        (1234.56, "1,235"),
+        (99.96, "100"),
+        (41.04, "41"),
+        (41.05, "41"),
+        (41.06, "41.1"),
+        (9.999, "10"),
+        (1.234, "1.23"),
+        (0.04567, "0.0457"),
+        (0.5, "0.5"),
+        (-0.25, "−0.25"),
+        (-1500.5, "−1,500"),
+        (1e12, "1,000,000,000,000"),
+        (-0.00001, "−0.00001"),
+        (0.0000123, "0.0000123"),
     ],
-)  # fmt: skip
+)
 def test_numbers_as_people_say_them(value: float, text: str) -> None:
     assert said_number(value) == text
 
@@ -235,7 +263,13 @@ def test_said_numbers_are_near_the_number(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("points", "text"),
-    [(-8.24, "−8.2 points"), (8.25, "+8.2 points"), (0.0, "+0.0 points"), (12.0, "+12.0 points"), (-100.0, "−100.0 points")],
+    [
+        (-8.24, "−8.2 points"),
+        (8.25, "+8.2 points"),
+        (0.0, "+0.0 points"),
+        (12.0, "+12.0 points"),
+        (-100.0, "−100.0 points"),
+    ],
 )
 def test_points_have_their_sign(points: float, text: str) -> None:
     assert said_points(points) == text

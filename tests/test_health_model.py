@@ -11,15 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from chs_ml.boosted_trees import TreeEnsemble
 from chs_ml.errors import TableError
 from chs_ml.health_model import HealthModel
 from chs_ml.scale import AnchoredScale, NativeScale, RetentionScale
+from chs_ml.tree_ensemble import TreeEnsemble
 from tests.small_portfolio import METRICS, blend_model, card_model, judged_model, small_table
 
 COLUMNS = [
-    "account_id", "snapshot_date", "churn_probability", "health_score", "tier", "coverage", "status", "status_detail", "owner",
-]  # fmt: skip
+    "account_id",
+    "snapshot_date",
+    "churn_probability",
+    "health_score",
+    "tier",
+    "coverage",
+    "status",
+    "status_detail",
+    "owner",
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +38,9 @@ def model() -> HealthModel:
 @pytest.fixture(scope="module")
 def fresh() -> pd.DataFrame:
     """Rows that training did not see, with surprises in some."""
-    frame = small_table(rows=5000, seed=77).drop(columns="churned").astype({"tickets": object, "usage": object})
+    frame = (
+        small_table(rows=5000, seed=77).drop(columns="churned").astype({"tickets": object, "usage": object})
+    )
     frame.loc[3, "tickets"] = None
     frame.loc[4, "tickets"] = "many"
     frame.loc[5, "usage"] = np.inf
@@ -54,19 +64,25 @@ def test_the_margin_is_the_blend_of_card_and_trees(model: HealthModel, fresh: pd
     card = np.zeros(len(values))
     for k, measure in enumerate(model.card.measures):
         card += model.card.weights[k] * measure.curve.evaluate(values[:, k])
-    trees = np.mean([lgb.Booster(model_str=t).predict(values, raw_score=True) for t in model.trees.models], axis=0)
+    trees = np.mean(
+        [lgb.Booster(model_str=t).predict(values, raw_score=True) for t in model.trees.models], axis=0
+    )
     by_hand = model.blend.intercept - model.blend.points * card + model.blend.trees * trees
     np.testing.assert_allclose(model.margin(values), by_hand, atol=1e-10)
     scores = model.score(fresh)
     ok = scores["health_score"].notna().to_numpy()
     np.testing.assert_allclose(scores["churn_probability"][ok], expit(by_hand[ok]), atol=1e-10)
     np.testing.assert_allclose(scores["health_score"][ok], model.scale.score(by_hand[ok]), atol=1e-8)
-    expected = pd.cut(scores["health_score"][ok], [-1, 50, 75, 101], right=False, labels=["Critical", "At-Risk", "Healthy"])
+    expected = pd.cut(
+        scores["health_score"][ok], [-1, 50, 75, 101], right=False, labels=["Critical", "At-Risk", "Healthy"]
+    )
     assert scores["tier"][ok].tolist() == expected.tolist()
     np.testing.assert_allclose(scores["coverage"], np.round((~np.isnan(values)).mean(axis=1), 9))
 
 
-def test_it_is_calibrated_in_the_large_and_ranks_on_rows_it_did_not_see(model: HealthModel, fresh: pd.DataFrame) -> None:
+def test_it_is_calibrated_in_the_large_and_ranks_on_rows_it_did_not_see(
+    model: HealthModel, fresh: pd.DataFrame
+) -> None:
     churned = small_table(rows=5000, seed=77)["churned"].to_numpy()
     p = model.score(fresh)["churn_probability"].to_numpy()
     ok = ~np.isnan(p)
@@ -95,14 +111,18 @@ def test_a_row_alone_or_among_few_has_the_bits_it_has_among_many(build: Any, fre
     same(model.score(fresh.iloc[:30]), together.iloc[:30])
 
 
-def test_rows_and_columns_in_any_order_and_others_beside_them(model: HealthModel, fresh: pd.DataFrame) -> None:
+def test_rows_and_columns_in_any_order_and_others_beside_them(
+    model: HealthModel, fresh: pd.DataFrame
+) -> None:
     together = model.score(fresh)
     order = np.random.default_rng(0).permutation(len(fresh))
     shuffled = fresh[fresh.columns[::-1]].assign(extra=np.inf, more="x").iloc[order]
     same(model.score(shuffled), together.iloc[order])
 
 
-def test_blocks_do_not_change_a_bit(model: HealthModel, fresh: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_a_bit(
+    model: HealthModel, fresh: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
     values = model.encode(fresh).values
     whole = model.margin(values)
     monkeypatch.setattr("chs_ml.health_model.BLOCK_ROWS", 333)
@@ -124,15 +144,28 @@ def test_one_account_as_a_mapping(model: HealthModel, fresh: pd.DataFrame) -> No
 def test_a_list_of_mappings_is_a_table(model: HealthModel, fresh: pd.DataFrame) -> None:
     rows = fresh.iloc[:20]
     told = model.score(rows.to_dict("records"))
-    pd.testing.assert_frame_equal(told, model.score(rows).reset_index(drop=True), check_dtype=False, check_exact=True)
+    pd.testing.assert_frame_equal(
+        told, model.score(rows).reset_index(drop=True), check_dtype=False, check_exact=True
+    )
 
 
 DTYPES: list[dict[str, str]] = [
-    {"tickets": "Int64"}, {"tickets": "int8"}, {"tickets": "float32"}, {"tickets": "str"}, {"tickets": "category"},
-    {"tickets": "int64[pyarrow]"}, {"plan": "category"}, {"plan": "string[pyarrow]"}, {"plan": "object"},
-    {"auto_renew": "category"}, {"last_login": "datetime64[ns]"}, {"last_login": "str"}, {"month": "str"}, {"nps": "Int64"},
+    {"tickets": "Int64"},
+    {"tickets": "int8"},
+    {"tickets": "float32"},
+    {"tickets": "str"},
+    {"tickets": "category"},
+    {"tickets": "int64[pyarrow]"},
+    {"plan": "category"},
+    {"plan": "string[pyarrow]"},
+    {"plan": "object"},
+    {"auto_renew": "category"},
+    {"last_login": "datetime64[ns]"},
+    {"last_login": "str"},
+    {"month": "str"},
+    {"nps": "Int64"},
     {"nps": "str"},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("dtypes", DTYPES, ids=str)
@@ -149,9 +182,27 @@ def test_yes_and_no_in_any_words_score_alike(model: HealthModel, values: list[An
     same(model.score(other), model.score(frame))
 
 
-CELL = st.none() | st.floats() | st.integers(-(10**20), 10**20) | st.text(max_size=5) | st.booleans() | st.sampled_from(
-    ["basic", "yes", "2024-03-01", "1e3", "inf", pd.NA, pd.NaT, [1], {"a": 1}, pd.Timestamp("2024-03-01", tz="UTC")]
-)  # fmt: skip
+CELL = (
+    st.none()
+    | st.floats()
+    | st.integers(-(10**20), 10**20)
+    | st.text(max_size=5)
+    | st.booleans()
+    | st.sampled_from(
+        [
+            "basic",
+            "yes",
+            "2024-03-01",
+            "1e3",
+            "inf",
+            pd.NA,
+            pd.NaT,
+            [1],
+            {"a": 1},
+            pd.Timestamp("2024-03-01", tz="UTC"),
+        ]
+    )
+)
 
 
 @settings(max_examples=60)
@@ -190,7 +241,9 @@ def test_statuses(model: HealthModel, fresh: pd.DataFrame) -> None:
     assert set(untouched["status_detail"]) == {""}
 
 
-def test_an_optional_metric_may_be_absent_and_a_required_one_names_itself(model: HealthModel, fresh: pd.DataFrame) -> None:
+def test_an_optional_metric_may_be_absent_and_a_required_one_names_itself(
+    model: HealthModel, fresh: pd.DataFrame
+) -> None:
     scores = model.score(fresh.drop(columns="nps"))
     assert scores["status_detail"].str.contains("missing: nps").all()
     assert set(scores["status"]) == {"degraded", "invalid", "withheld"}
@@ -237,7 +290,9 @@ def test_repeated_index_labels_lose_no_row(model: HealthModel) -> None:
 
 
 def test_a_kept_column_that_is_missing_names_itself(model: HealthModel) -> None:
-    with pytest.raises(TableError, match="columns that the recipe keeps must be in the table; missing: 'owner'"):
+    with pytest.raises(
+        TableError, match="columns that the recipe keeps must be in the table; missing: 'owner'"
+    ):
         model.score(small_table(rows=3).drop(columns="owner"))
 
 

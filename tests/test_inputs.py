@@ -22,7 +22,9 @@ KINDS = list(Kind)
 
 
 def schema_of(kind: Kind, *, categories: tuple[str, ...] = (), required: bool = True) -> InputSchema:
-    return InputSchema((InputColumn(metric=Metric(name="m", kind=kind, required=required), categories=categories),))
+    return InputSchema(
+        (InputColumn(metric=Metric(name="m", kind=kind, required=required), categories=categories),)
+    )
 
 
 def plain(encoded: Encoded, row: int = 0) -> tuple[list[float], list[str], list[str]]:
@@ -43,7 +45,9 @@ NUMBERS = [
     pd.Series([1, 0, 7], dtype="Float32"),
     pd.Series([1, 0, 7], dtype="int32[pyarrow]"),
     pd.Series([1, 0, 7], dtype="double[pyarrow]"),
-    pd.Series([decimal.Decimal(1), decimal.Decimal(0), decimal.Decimal(7)], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
+    pd.Series(
+        [decimal.Decimal(1), decimal.Decimal(0), decimal.Decimal(7)], dtype=pd.ArrowDtype(pa.decimal128(5, 2))
+    ),
     pd.Series(["1", "0", "7"], dtype="str"),
     pd.Series(["1", "0", "7"], dtype="string[pyarrow]"),
     pd.Series(["1", "0", "7"], dtype="string[python]"),
@@ -80,7 +84,10 @@ def test_numbers_of_any_dtype(series: pd.Series, copies: int) -> None:
         pd.Series(["2", None], dtype="category"),
         pd.Series([2, None], dtype=object),
         pd.Series(["2", pd.NaT], dtype=object),
-        *(pd.Series(["2", blank], dtype="str") for blank in ("", "  ", "NA", "n/a", "NaN", "null", "None", "<NA>")),
+        *(
+            pd.Series(["2", blank], dtype="str")
+            for blank in ("", "  ", "NA", "n/a", "NaN", "null", "None", "<NA>")
+        ),
     ],
     ids=str,
 )
@@ -210,7 +217,9 @@ def test_categories_of_any_dtype(series: pd.Series, copies: int) -> None:
 
 
 def test_an_unseen_category_has_a_code_of_its_own_and_is_marked() -> None:
-    encoded = schema_of(Kind.CATEGORY, categories=("a", "b")).encode(pd.DataFrame({"m": ["b", "c", None, "A"]}))
+    encoded = schema_of(Kind.CATEGORY, categories=("a", "b")).encode(
+        pd.DataFrame({"m": ["b", "c", None, "A"]})
+    )
     np.testing.assert_array_equal(encoded.values[:, 0], [1.0, 2.0, NAN, 2.0])
     assert encoded.unseen["m"].tolist() == [False, True, False, True]
     assert encoded.unreadable == {}
@@ -246,7 +255,9 @@ def test_what_is_no_single_value_is_no_known_category(value: Any, copies: int) -
         pd.Series(["2024-03-01 23:59:59", "2024-04-02T00:00:00Z", ""]),
         pd.Series(pd.to_datetime(["2024-03-01", "2024-04-02", None])),
         pd.Series(pd.to_datetime(["2024-03-01 23:30", "2024-04-02 00:30", None])),
-        pd.Series(pd.to_datetime(["2024-03-01 23:30", "2024-04-02 00:30", None])).dt.tz_localize("America/New_York"),
+        pd.Series(pd.to_datetime(["2024-03-01 23:30", "2024-04-02 00:30", None])).dt.tz_localize(
+            "America/New_York"
+        ),
         pd.Series(pd.to_datetime(["2024-03-01", "2024-04-02", None])).dt.tz_localize("Asia/Tokyo"),
         pd.Series(pd.to_datetime(["2024-03-01", "2024-04-02", None])).astype("datetime64[ns]"),
         pd.Series(pd.to_datetime(["2024-03-01", "2024-04-02", None])).astype("timestamp[us][pyarrow]"),
@@ -259,7 +270,10 @@ def test_what_is_no_single_value_is_no_known_category(value: Any, copies: int) -
 )
 def test_dates_become_days_before_the_snapshot(series: pd.Series, copies: int) -> None:
     frame = pd.DataFrame({"m": pd.concat([series] * copies, ignore_index=True)})
-    for snapshot in (pd.Series([SNAPSHOT] * len(frame)), pd.Series(pd.to_datetime([f"{SNAPSHOT} 18:00"] * len(frame)))):
+    for snapshot in (
+        pd.Series([SNAPSHOT] * len(frame)),
+        pd.Series(pd.to_datetime([f"{SNAPSHOT} 18:00"] * len(frame))),
+    ):
         encoded = schema_of(Kind.DATE).encode(frame, snapshot=snapshot)
         np.testing.assert_array_equal(encoded.values[:, 0], [30.0, -2.0, NAN] * copies)
         assert encoded.unreadable == {}
@@ -306,7 +320,11 @@ def test_columns_go_by_name_in_any_order_and_others_are_ignored(rows: int) -> No
     expected = THREE.encode(frame)
     assert expected.values.shape == (rows, 3)
     assert expected.values.flags.f_contiguous
-    busy = frame[["nps", "usage", "plan"]].assign(other="x", more=np.inf).set_axis(np.arange(rows) * 7 - 3, axis=0)
+    busy = (
+        frame[["nps", "usage", "plan"]]
+        .assign(other="x", more=np.inf)
+        .set_axis(np.arange(rows) * 7 - 3, axis=0)
+    )
     again = THREE.encode(busy[["more", "nps", "other", "plan", "usage"]])
     np.testing.assert_array_equal(again.values, expected.values)
     assert again.absent == ()
@@ -322,7 +340,9 @@ def test_an_optional_column_may_be_absent(rows: int) -> None:
 def test_a_required_column_that_is_missing_names_itself_and_what_is_near() -> None:
     with pytest.raises(TableError, match=r"1 of 2 missing: 'usage'\. Did you mean 'usages'\?"):
         THREE.encode(table().rename(columns={"usage": "usages"}))
-    with pytest.raises(TableError, match=r"2 of 2 missing: 'usage', 'plan'\. The table has one column, .*delimiter"):
+    with pytest.raises(
+        TableError, match=r"2 of 2 missing: 'usage', 'plan'\. The table has one column, .*delimiter"
+    ):
         THREE.encode(pd.DataFrame({"usage;plan;nps": ["1;a;3"]}))
     with pytest.raises(TableError, match=r"2 of 2 missing.*The table has 0 columns"):
         THREE.encode(pd.DataFrame())
@@ -335,7 +355,9 @@ def test_a_metric_that_stands_there_twice_is_refused_and_other_twins_are_not() -
     with pytest.raises(TableError, match="must be one column; these stand there twice: 'plan'"):
         THREE.encode(pd.concat([frame, frame[["plan"]]], axis=1))
     twins = pd.DataFrame(0, index=frame.index, columns=["z", "z"])
-    np.testing.assert_array_equal(THREE.encode(pd.concat([frame, twins], axis=1)).values, THREE.encode(frame).values)
+    np.testing.assert_array_equal(
+        THREE.encode(pd.concat([frame, twins], axis=1)).values, THREE.encode(frame).values
+    )
 
 
 def test_the_table_is_not_changed() -> None:
@@ -350,13 +372,21 @@ def test_the_table_is_not_changed() -> None:
 
 def test_what_training_saw() -> None:
     frame = pd.DataFrame(
-        {"n": [3.0, NAN, -1.0], "full": [1, 2, 3], "c": ["b", None, "a"], "d": ["2024-03-30", "", "2024-03-01"],
-         "none": [None] * 3}
-    )  # fmt: skip
+        {
+            "n": [3.0, NAN, -1.0],
+            "full": [1, 2, 3],
+            "c": ["b", None, "a"],
+            "d": ["2024-03-30", "", "2024-03-01"],
+            "none": [None] * 3,
+        }
+    )
     metrics = [
-        Metric(name="full"), Metric(name="n"), Metric(name="c", kind=Kind.CATEGORY), Metric(name="d", kind=Kind.DATE),
+        Metric(name="full"),
+        Metric(name="n"),
+        Metric(name="c", kind=Kind.CATEGORY),
+        Metric(name="d", kind=Kind.DATE),
         Metric(name="none"),
-    ]  # fmt: skip
+    ]
     schema = InputSchema.learn(frame, metrics, snapshot=pd.Series([SNAPSHOT] * 3))
     full, n, c, d, none = schema.columns
     assert (full.low, full.high, full.missing_seen) == (1.0, 3.0, False)
@@ -372,10 +402,47 @@ def test_what_training_saw() -> None:
 # --- one row is as many ---
 
 TEXT = st.sampled_from(
-    ["", " ", "NA", "nan", "NaN", "-nan", "nan(1)", "inf", "-Infinity", "1", "1.0", "01", "1e5", "1e400", "+3", "1_000",
-     "0x10", " 7 ", "٣", "½", "yes", "No", "T", "TRUE", "2024-03-01", "2024-03", "20240301", "2024-02-30", "<NA>",
-     "None", "a", "A", "b ", "\x00", "é", "1,5", "--", "2024-03-01T25:00"]
-) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)  # fmt: skip
+    [
+        "",
+        " ",
+        "NA",
+        "nan",
+        "NaN",
+        "-nan",
+        "nan(1)",
+        "inf",
+        "-Infinity",
+        "1",
+        "1.0",
+        "01",
+        "1e5",
+        "1e400",
+        "+3",
+        "1_000",
+        "0x10",
+        " 7 ",
+        "٣",
+        "½",
+        "yes",
+        "No",
+        "T",
+        "TRUE",
+        "2024-03-01",
+        "2024-03",
+        "20240301",
+        "2024-02-30",
+        "<NA>",
+        "None",
+        "a",
+        "A",
+        "b ",
+        "\x00",
+        "é",
+        "1,5",
+        "--",
+        "2024-03-01T25:00",
+    ]
+) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 SCALAR = (
     st.none()
     | st.booleans()
@@ -386,11 +453,25 @@ SCALAR = (
     | st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))
     | st.decimals(allow_nan=False)
     | st.sampled_from(
-        [pd.NA, pd.NaT, np.float32(0.1), np.int8(3), np.bool_(True), np.str_("yes"), np.str_(""), np.float64("nan"),
-         pd.Timestamp("2024-03-01 23:00", tz="Asia/Tokyo"), np.datetime64("2024-03-01"), 10**400, b"yes", ("a",),
-         decimal.Decimal("NaN"), "\ud800"]
+        [
+            pd.NA,
+            pd.NaT,
+            np.float32(0.1),
+            np.int8(3),
+            np.bool_(True),
+            np.str_("yes"),
+            np.str_(""),
+            np.float64("nan"),
+            pd.Timestamp("2024-03-01 23:00", tz="Asia/Tokyo"),
+            np.datetime64("2024-03-01"),
+            10**400,
+            b"yes",
+            ("a",),
+            decimal.Decimal("NaN"),
+            "\ud800",
+        ]
     )
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -39,7 +39,9 @@ SCHEMA = InputSchema(
 def table(seed: int = 0, n: int = 600) -> tuple[Array, Array]:
     rng = np.random.default_rng(seed)
     x = np.column_stack([rng.normal(size=n), rng.normal(size=n), rng.integers(0, 3, n).astype(float)])
-    churned = (rng.random(n) < expit(-1.0 - 1.3 * x[:, 0] + 0.6 * x[:, 1] + 0.9 * (x[:, 2] == 1))).astype(float)
+    churned = (rng.random(n) < expit(-1.0 - 1.3 * x[:, 0] + 0.6 * x[:, 1] + 0.9 * (x[:, 2] == 1))).astype(
+        float
+    )
     x[rng.random((n, 3)) < 0.04] = np.nan
     return x, churned
 
@@ -73,7 +75,9 @@ def test_it_is_nearly_as_good_as_the_truth_on_other_rows() -> None:
     x, churned = table(n=4000)
     model = quick(smoothing=(3.0, 30.0), pull=(0.01, 1.0, 100.0)).fit(x, churned)
     other, outcome = table(1, n=4000)
-    best = -1.0 - 1.3 * np.nan_to_num(other[:, 0]) + 0.6 * np.nan_to_num(other[:, 1]) + 0.9 * (other[:, 2] == 1)
+    best = (
+        -1.0 - 1.3 * np.nan_to_num(other[:, 0]) + 0.6 * np.nan_to_num(other[:, 1]) + 0.9 * (other[:, 2] == 1)
+    )
     found, ideal = log_loss(outcome, model.predict_proba(other)), log_loss(outcome, expit(best))
     assert found < ideal + 0.01
     assert log_loss(churned, expit(model.oof_margin_)) == pytest.approx(found, abs=0.025)
@@ -103,7 +107,13 @@ def test_a_metric_whose_direction_the_data_contradict_gets_no_weight() -> None:
 
 def test_twins_share_the_weight() -> None:
     x, churned = table(n=2000)
-    schema = InputSchema((SCHEMA.columns[0], InputColumn(metric=Metric(name="a2", group="G", direction=Direction.HIGHER)), SCHEMA.columns[1]))
+    schema = InputSchema(
+        (
+            SCHEMA.columns[0],
+            InputColumn(metric=Metric(name="a2", group="G", direction=Direction.HIGHER)),
+            SCHEMA.columns[1],
+        )
+    )
     model = quick(schema=schema).fit(x[:, [0, 0, 1]], churned)
     assert model.card_.weights[0] == pytest.approx(model.card_.weights[1], rel=0.1)
 
@@ -135,12 +145,16 @@ def test_equal_over_groups_and_inside_a_group() -> None:
 
 def hand_card(**weights: float) -> Scorecard:
     curve = LinearCurve(x=(0.0, 1.0), points=(0.0, 100.0))
-    lines = [Measure(column=InputColumn(metric=Metric(name=n)), curve=curve, weight=w) for n, w in weights.items()]
+    lines = [
+        Measure(column=InputColumn(metric=Metric(name=n)), curve=curve, weight=w) for n, w in weights.items()
+    ]
     return Scorecard(name="hand", measures=tuple(lines))
 
 
 def test_the_prior_of_a_card() -> None:
-    np.testing.assert_allclose(card_prior(hand_card(b=3.0, a=1.0, other=4.0), SCHEMA.metrics), [0.25, 0.75, 0.0])
+    np.testing.assert_allclose(
+        card_prior(hand_card(b=3.0, a=1.0, other=4.0), SCHEMA.metrics), [0.25, 0.75, 0.0]
+    )
     np.testing.assert_allclose(card_prior(hand_card(other=1.0), SCHEMA.metrics), [0.25, 0.25, 0.5])
 
 
@@ -180,7 +194,10 @@ def test_120_accounts_with_6_churns_are_refused() -> None:
     x, _ = table(n=120)
     churned = np.zeros(120)
     churned[:6] = 1.0
-    with pytest.raises(NotEnoughData, match=r"at least 10 churns and 2 events per weight; found 6 churns for 3 weights: 2\.0 events per weight") as caught:
+    with pytest.raises(
+        NotEnoughData,
+        match=r"10 churns and 2 events per weight; found 6 churns for 3 weights: 2\.0 events per weight",
+    ) as caught:
         quick(min_events_per_weight=2.0).fit(x, churned)
     assert caught.value.exit_code == 1
 
@@ -250,6 +267,20 @@ def test_planted_weights_lie_in_their_intervals_over_many_seeds() -> None:
     assert null >= 0.9
 
 
+def test_intervals_are_as_wide_as_weights_spread_over_fresh_tables() -> None:
+    weights, widths = [], []
+    for seed in range(80):
+        planted = planted_weights(accounts=2000, seed=1000 + seed)
+        curves = [LinearCurve(x=tuple(x), points=tuple(p), missing=50.0) for x, p in planted.curves.values()]
+        model = quick(schema=None, curves=curves, pull=(0.01,), bootstrap=100 if seed < 4 else 0)
+        model.fit(planted.frame.to_numpy(), planted.churned)
+        weights.append(model.card_.weights[:3])
+        if seed < 4:
+            widths.append([i.high - i.low for i in list(model.intervals_.values())[:3]])
+    spread = 2 * 1.96 * np.std(weights, axis=0)
+    assert np.mean(np.array(widths) / spread) == pytest.approx(1.08, abs=0.17)  # the hull is a little wider
+
+
 def test_repeated_rows_of_an_account_add_no_certainty() -> None:
     x, churned = table(n=300)
     alone = quick(bootstrap=60).fit(x, churned)
@@ -284,21 +315,32 @@ def test_the_same_bits_at_one_and_two_blas_threads() -> None:
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
             model = quick(bootstrap=5, smoothing=(1.0, 10.0), pull=(0.25, 4.0)).fit(x, churned)
-        texts.append((model.card_.to_toml(), model.oof_margin_.tobytes(), repr(model.weight_fit_), repr(model.intervals_)))
+        texts.append(
+            (
+                model.card_.to_toml(),
+                model.oof_margin_.tobytes(),
+                repr(model.weight_fit_),
+                repr(model.intervals_),
+            )
+        )
     assert texts[0] == texts[1]
 
 
 @pytest.mark.slow
 def test_the_same_bits_in_processes_with_one_and_two_threads() -> None:
     code = (
-        "import numpy as np; from chs_ml.learned_scorecard import LearnedScorecard; r = np.random.default_rng(0);"
+        "import numpy as np; from chs_ml.learned_scorecard import LearnedScorecard;"
+        "r = np.random.default_rng(0);"
         "x = r.normal(size=(3000, 6)); y = (r.random(3000) < 1 / (1 + np.exp(1 + x[:, 0]))).astype(int);"
-        "m = LearnedScorecard(bootstrap=5).fit(x, y); print(m.card_.to_toml(), m.intervals_, m.oof_margin_.tobytes().hex())"
+        "m = LearnedScorecard(bootstrap=5).fit(x, y);"
+        "print(m.card_.to_toml(), m.intervals_, m.oof_margin_.tobytes().hex())"
     )
     outs = []
     for threads in ("1", "2"):
         env = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "PATH": ""}
-        outs.append(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout)
+        outs.append(
+            subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout
+        )
     assert outs[0] == outs[1]
     assert len(outs[0]) > 1000
 
@@ -311,7 +353,10 @@ def test_another_seed_is_another_bootstrap() -> None:
 
 def test_given_curves_without_points_for_missing_give_a_card_that_renormalises() -> None:
     x, churned = table()
-    curves = [LinearCurve(x=(-2.0, 2.0), points=(0.0, 100.0)), LinearCurve(x=(-2.0, 2.0), points=(100.0, 0.0), missing=40.0)]
+    curves = [
+        LinearCurve(x=(-2.0, 2.0), points=(0.0, 100.0)),
+        LinearCurve(x=(-2.0, 2.0), points=(100.0, 0.0), missing=40.0),
+    ]
     model = quick(schema=InputSchema(SCHEMA.columns[:2]), curves=curves).fit(x[:, :2], churned)
     assert model.card_.missing is MissingRule.RENORMALISE
     assert np.isfinite(model.predict_proba(x[:, :2])).all()

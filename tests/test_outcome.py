@@ -80,7 +80,9 @@ def test_one_value_means_churn(values: Any, churned: object) -> None:
 
 def test_third_values_must_be_named() -> None:
     values = pd.Series(["lost", "kept", "paused", "open"])
-    with pytest.raises(TableError, match=r"may hold one other value.*'paused'.*Say which of them mean renewed"):
+    with pytest.raises(
+        TableError, match=r"may hold one other value.*'paused'.*Say which of them mean renewed"
+    ):
         coded_by_value(values, churned="lost")
     codes = coded_by_value(values, churned="lost", renewed=["kept", "paused"])
     np.testing.assert_array_equal(codes, [1.0, 0.0, 0.0, NAN])
@@ -93,8 +95,18 @@ def test_our_own_words_keep_their_meaning_beside_a_named_value() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1, "1"), (1.0, "1"), (np.float32(1), "1"), ("1", "1"), (1.5, "1.5"), (-0.0, "0"), (True, "True"), (" a ", "a"),
-     (float("inf"), "inf"), (1e20, "100000000000000000000")],
-)  # fmt: skip
+    [
+        (1, "1"),
+        (1.0, "1"),
+        (np.float32(1), "1"),
+        ("1", "1"),
+        (1.5, "1.5"),
+        (-0.0, "0"),
+        (True, "True"),
+        (" a ", "a"),
+        (float("inf"), "inf"),
+        (1e20, "100000000000000000000"),
+    ],
+)
 def test_plain_text_is_the_same_for_1_and_1_point_0(value: object, text: str) -> None:
     assert plain_text(value) == text

@@ -248,6 +248,27 @@ def test_monthly_counts_and_spread_by_hand() -> None:
     assert number.tolist() == [0, 1, 0, 0, 1, 2, 3, 0, 1, 2]
 
 
+def test_recipe_makes_the_same_metrics_with_the_engine(
+    portfolio: Portfolio, raw: RawTables, tmp_path: Path
+) -> None:
+    pytest.importorskip("duckdb")
+    from chs_ml.raw import build_snapshots
+    from chs_ml.recipe import load_recipe
+
+    write_raw_tables(raw, tmp_path)
+    table = build_snapshots(load_recipe(portfolio.raw_recipe(tmp_path)))
+    both = portfolio.customers.merge(table.frame, on=KEYS, suffixes=("", "_raw"))
+    assert len(both) == len(portfolio.customers)
+    assert [finding for finding in table.findings if finding.severity != "note"] == []
+    old = both[both["tenure_months"] >= 3]
+    counts = ["usage_days", "tickets_open", "tickets_escalated", "touchpoints", "failed_payments"]
+    facts = ["overdue_days", "sponsor", "segment", "contract_term", "plan", "region", "industry"]
+    for name in [*counts, *facts]:
+        assert (old[name] == old[f"{name}_raw"]).all(), name
+    np.testing.assert_array_equal(both["outcome"] == "churned", both["outcome_raw"] == "churned")
+    np.testing.assert_array_equal(both["outcome"] == "open", both["outcome_raw"] == "open")
+
+
 def test_tables_are_written_and_read_again(raw: RawTables, tmp_path: Path) -> None:
     files = write_raw_tables(raw, tmp_path / "raw")
     assert sorted(files) == sorted(name for name, _ in raw)

@@ -16,7 +16,13 @@ from chs_ml.scale import (
 )
 
 LN2 = float(np.log(2.0))
-BOUNDED = [AnchoredScale(0.102), AnchoredScale(0.5), AnchoredScale(0.003), AnchoredScale(0.97), RetentionScale()]
+BOUNDED = [
+    AnchoredScale(0.102),
+    AnchoredScale(0.5),
+    AnchoredScale(0.003),
+    AnchoredScale(0.97),
+    RetentionScale(),
+]
 ALL = [*BOUNDED, NativeScale()]
 INSIDE = np.linspace(-9.0, 9.0, 4001)
 

@@ -32,9 +32,10 @@ def plan(weight: float, *, missing: float | None = None) -> Measure:
 
 CARD = Scorecard(name="by hand", measures=(line("usage", 5.0), line("nps", 3.0), plan(2.0)))
 OWN = Scorecard(
-    name="own", measures=(line("usage", 5.0, missing=30.0), line("nps", 3.0, missing=60.0), plan(2.0, missing=0.0)),
+    name="own",
+    measures=(line("usage", 5.0, missing=30.0), line("nps", 3.0, missing=60.0), plan(2.0, missing=0.0)),
     missing=MissingRule.OWN,
-)  # fmt: skip
+)
 FRAME = pd.DataFrame(
     {
         "usage": [10.0, 5.0, NAN, NAN, 20.0],
@@ -93,7 +94,9 @@ def test_explained_points_are_what_each_measure_cost(card: Scorecard) -> None:
 
 def test_a_row_alone_has_the_bits_it_has_among_many() -> None:
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"usage": rng.normal(5, 5, 3000), "nps": rng.normal(5, 5, 3000), "plan": rng.choice(["a", "b"], 3000)})
+    frame = pd.DataFrame(
+        {"usage": rng.normal(5, 5, 3000), "nps": rng.normal(5, 5, 3000), "plan": rng.choice(["a", "b"], 3000)}
+    )
     frame = frame.mask(rng.random(frame.shape) < 0.2)
     together = CARD.score(frame)["health_score"]
     for i in range(0, 3000, 61):
@@ -114,13 +117,17 @@ def test_weights_are_shares() -> None:
 
 @pytest.mark.parametrize("weights", [(), (0.0, 0.0), (1.0, -0.1), (NAN, 1.0), (float("inf"), 1.0)])
 def test_weights_that_cannot_be(weights: tuple[float, ...]) -> None:
-    with pytest.raises(ScorecardError, match=r"weights of scorecard 'x' must be finite, not negative, and not all 0"):
+    with pytest.raises(
+        ScorecardError, match=r"weights of scorecard 'x' must be finite, not negative, and not all 0"
+    ):
         Scorecard(name="x", measures=tuple(line(f"m{i}", w) for i, w in enumerate(weights)))
 
 
 def test_own_needs_points_for_missing() -> None:
     with pytest.raises(ScorecardError, match="these lack them: nps"):
-        Scorecard(name="x", measures=(line("usage", 1.0, missing=3.0), line("nps", 1.0)), missing=MissingRule.OWN)
+        Scorecard(
+            name="x", measures=(line("usage", 1.0, missing=3.0), line("nps", 1.0)), missing=MissingRule.OWN
+        )
 
 
 def test_a_missing_column_names_itself() -> None:
@@ -146,13 +153,18 @@ def measures(draw: Any, name: str) -> Measure:
         x = sorted(draw(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=5, unique=True)))
         points = tuple(draw(POINTS) for _ in x)
         curve = LinearCurve(x=tuple(x), points=points, missing=missing)
-        kind, direction = draw(st.sampled_from([Kind.NUMBER, Kind.YES_NO, Kind.DATE])), draw(st.sampled_from(list(Direction)))
+        kind, direction = (
+            draw(st.sampled_from([Kind.NUMBER, Kind.YES_NO, Kind.DATE])),
+            draw(st.sampled_from(list(Direction))),
+        )
         categories, low, high = (), x[0], x[-1]
     metric = Metric(
         name=name, kind=kind, direction=direction, group=draw(NAMES), unit=draw(NAMES | st.just("")),
         label=draw(NAMES | st.just("")), required=draw(st.booleans()),
     )  # fmt: skip
-    column = InputColumn(metric=metric, categories=categories, low=low, high=high, missing_seen=draw(st.booleans()))
+    column = InputColumn(
+        metric=metric, categories=categories, low=low, high=high, missing_seen=draw(st.booleans())
+    )
     return Measure(column=column, curve=curve, weight=draw(st.floats(0, 10)))
 
 
@@ -164,7 +176,9 @@ def test_a_card_survives_its_text_to_the_last_bit(data: Any) -> None:
     if sum(m.weight for m in lines) <= 0:
         return
     own = all(m.curve.missing is not None for m in lines)
-    card = Scorecard(name=data.draw(NAMES), measures=lines, missing=MissingRule.OWN if own else MissingRule.RENORMALISE)
+    card = Scorecard(
+        name=data.draw(NAMES), measures=lines, missing=MissingRule.OWN if own else MissingRule.RENORMALISE
+    )
     text = card.to_toml()
     again = Scorecard.from_toml(text)
     assert again.to_toml() == text

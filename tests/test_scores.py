@@ -29,14 +29,24 @@ def mask(*rows: int) -> Any:
 def made(*, floor: float = 0.0, coverage: Any = 1.0, **parts: Any) -> Publication:
     values = parts.pop("values", np.ones((6, 3)))
     encoded = Encoded(values, **parts)
-    numbers: Mapping[str, Any] = {"churn_probability": np.full(6, 0.1), "health_score": np.array([90, 75, 74.9, 50, 49.9, 1])}
+    numbers: Mapping[str, Any] = {
+        "churn_probability": np.full(6, 0.1),
+        "health_score": np.array([90, 75, 74.9, 50, 49.9, 1]),
+    }
     known = np.broadcast_to(np.asarray(coverage, dtype=float), (6,))
     return publish(numbers, encoded, SCHEMA, tiers=Tiers(), coverage=known, floor=floor)
 
 
 def test_all_is_well() -> None:
     frame = made().to_frame(pd.Index(list("uvwxyz")))
-    assert list(frame.columns) == ["churn_probability", "health_score", "tier", "coverage", "status", "status_detail"]
+    assert list(frame.columns) == [
+        "churn_probability",
+        "health_score",
+        "tier",
+        "coverage",
+        "status",
+        "status_detail",
+    ]
     assert frame.index.tolist() == list("uvwxyz")
     assert frame["tier"].tolist() == ["Healthy", "Healthy", "At-Risk", "At-Risk", "Critical", "Critical"]
     assert set(frame["status"]) == {"ok"}
@@ -76,7 +86,12 @@ def test_below_the_floor_and_where_nothing_is_known_scores_are_withheld() -> Non
 def test_unreadable_values_make_a_row_invalid_whatever_else_it_is() -> None:
     values = np.ones((6, 3))
     values[0, 0] = np.nan
-    made_so = made(values=values, coverage=[0.1, 1, 1, 1, 1, 1], floor=0.5, unreadable={"usage": mask(0), "nps": mask(0, 2)})
+    made_so = made(
+        values=values,
+        coverage=[0.1, 1, 1, 1, 1, 1],
+        floor=0.5,
+        unreadable={"usage": mask(0), "nps": mask(0, 2)},
+    )
     frame = made_so.to_frame(pd.RangeIndex(6))
     assert frame["status"].tolist() == ["invalid", "ok", "invalid", "ok", "ok", "ok"]
     assert frame["status_detail"][2] == "unreadable or infinite: nps"
@@ -87,8 +102,13 @@ def test_unreadable_values_make_a_row_invalid_whatever_else_it_is() -> None:
 
 def test_the_first_row_as_plain_values() -> None:
     assert made().first() == {
-        "churn_probability": 0.1, "health_score": 90.0, "tier": "Healthy", "coverage": 1.0, "status": "ok", "status_detail": "",
-    }  # fmt: skip
+        "churn_probability": 0.1,
+        "health_score": 90.0,
+        "tier": "Healthy",
+        "coverage": 1.0,
+        "status": "ok",
+        "status_detail": "",
+    }
     withheld = made(coverage=0.0).first()
     assert (withheld["health_score"], withheld["churn_probability"], withheld["tier"]) == (None, None, None)
 

@@ -17,7 +17,9 @@ def by_hand(score: float, tiers: Tiers) -> str | None:
 
 
 def test_defaults() -> None:
-    scores = np.array([100.0, 75.0, np.nextafter(75.0, 0), 50.0, np.nextafter(50.0, 0), 0.0, np.nan, 74.999999999])
+    scores = np.array(
+        [100.0, 75.0, np.nextafter(75.0, 0), 50.0, np.nextafter(50.0, 0), 0.0, np.nan, 74.999999999]
+    )
     named = ["Healthy", "Healthy", "At-Risk", "At-Risk", "Critical", "Critical", np.nan, "At-Risk"]
     assert [*Tiers().assign(scores).astype(object)] == pytest.approx(named, nan_ok=True)
 

@@ -22,7 +22,9 @@ from chs_ml.weights import (
 Array = NDArray[np.float64]
 
 
-def problem(seed: int, *, n: int = 300, beta: tuple[float, ...] = (3.0, 1.5, 0.0, 0.5)) -> tuple[Array, Array]:
+def problem(
+    seed: int, *, n: int = 300, beta: tuple[float, ...] = (3.0, 1.5, 0.0, 0.5)
+) -> tuple[Array, Array]:
     rng = np.random.default_rng(seed)
     health = rng.random((n, len(beta))) + 0.4 * rng.random((n, 1))
     margin = 1.0 - health @ np.array(beta)
@@ -31,7 +33,9 @@ def problem(seed: int, *, n: int = 300, beta: tuple[float, ...] = (3.0, 1.5, 0.0
     return health, churned
 
 
-def written_objective(x: Array, health: Array, churned: Array, *, penalty: Penalty, row_weight: Array) -> float:
+def written_objective(
+    x: Array, health: Array, churned: Array, *, penalty: Penalty, row_weight: Array
+) -> float:
     """The docstring's formula, term by term."""
     intercept, beta = x[0], x[1:]
     loss = 0.0
@@ -57,7 +61,14 @@ def scipy_optimum(health: Array, churned: Array, *, penalty: Penalty, row_weight
 
     k = health.shape[1]
     bounds = [(None, None)] + [(0.0, None)] * k
-    found = minimize(both, np.zeros(k + 1), jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-9})
+    found = minimize(
+        both,
+        np.zeros(k + 1),
+        jac=True,
+        bounds=bounds,
+        method="L-BFGS-B",
+        options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-9},
+    )
     return float(found.fun)
 
 
@@ -68,13 +79,21 @@ def scipy_optimum(health: Array, churned: Array, *, penalty: Penalty, row_weight
     prior=st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4).filter(lambda p: sum(p) > 0.1),
     drawn=st.booleans(),
 )
-def test_the_minimum_is_that_of_a_general_optimiser(seed: int, pull: float, prior: list[float], drawn: bool) -> None:
+def test_the_minimum_is_that_of_a_general_optimiser(
+    seed: int, pull: float, prior: list[float], drawn: bool
+) -> None:
     health, churned = problem(seed)
     penalty = Penalty(np.array(prior) / sum(prior), pull)
-    weight = np.random.default_rng(seed).poisson(1.0, len(churned)).astype(float) if drawn else np.ones(len(churned))
+    weight = (
+        np.random.default_rng(seed).poisson(1.0, len(churned)).astype(float)
+        if drawn
+        else np.ones(len(churned))
+    )
     fit = fit_weights(health, churned, penalty=penalty, row_weight=weight)
     assert (fit.beta >= 0).all()
-    mine = written_objective(np.r_[fit.intercept, fit.beta], health, churned, penalty=penalty, row_weight=weight)
+    mine = written_objective(
+        np.r_[fit.intercept, fit.beta], health, churned, penalty=penalty, row_weight=weight
+    )
     best = scipy_optimum(health, churned, penalty=penalty, row_weight=weight)
     assert mine <= best + 1e-5 * (1 + abs(best))
 
@@ -131,7 +150,9 @@ def test_twins_share_what_one_alone_would_have() -> None:
     health, churned = problem(4, n=2000, beta=(3.0, 1.5))
     alone = fit_weights(health, churned, penalty=Penalty(np.full(2, 0.5), 0.0), row_weight=np.ones(2000))
     doubled = health[:, [0, 0, 1]]
-    both = fit_weights(doubled, churned, penalty=Penalty(np.array([0.25, 0.25, 0.5]), 0.01), row_weight=np.ones(2000))
+    both = fit_weights(
+        doubled, churned, penalty=Penalty(np.array([0.25, 0.25, 0.5]), 0.01), row_weight=np.ones(2000)
+    )
     assert both.beta[0] == pytest.approx(both.beta[1], rel=1e-3)
     assert both.beta[0] + both.beta[1] == pytest.approx(alone.beta[0], rel=0.02)
 

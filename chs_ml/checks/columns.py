@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from chs_ml.checks.kinds import MOSTLY
 from chs_ml.errors import first_few
-from chs_ml.findings import error, Finding, note, warning
+from chs_ml.findings import Finding, error, note, warning
 from chs_ml.metric import Direction, Kind, Metric
 from chs_ml.values import read_numbers
 

@@ -61,7 +61,7 @@ class LeakReport:
 
     def to_text(self) -> str:
         """Text for people, at most 100 columns wide."""
-        head = "No leak is suspected." if self.clean else f"{len(self.findings)} suspicions:"
+        head = "No leak is suspected." if self.clean else f"Suspicions: {len(self.findings)}."
         lines = [wrapped(f"{f.code}: {f.message}", indent="  ", first="- ") for f in self.findings]
         parts = [section("Leak meter", head, *lines)]
         if self.splits is not None:

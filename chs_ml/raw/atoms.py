@@ -151,7 +151,9 @@ def period_sql(relation: Relation, atoms: dict[Atom, str], table: RawTable, *, f
     if relation.latest is not None:
         measured = [f"MAX(f.{DAY}) AS last_day"]
     else:
-        measured = [f"{sql.aggregate(atom.partial, atom.where)} AS p_{column}" for atom, column in atoms.items()]
+        measured = [
+            f"{sql.aggregate(atom.partial, atom.where)} AS p_{column}" for atom, column in atoms.items()
+        ]
     groups = ", ".join(key.rpartition(" AS ")[0] for key in keys)
     where = relation.latest.where if relation.latest is not None else ""
     return (

@@ -249,7 +249,9 @@ class _Build:
     def _contracts(self) -> RawTable:
         contracts = contracts_of(self.tables)
         if contracts is None:
-            raise TableError("Dated snapshots need a table of role contracts: who is a customer on which day.")
+            raise TableError(
+                "Dated snapshots need a table of role contracts: who is a customer on which day."
+            )
         return contracts
 
     def _due_sql(self, cut: int) -> str:
@@ -263,7 +265,9 @@ class _Build:
 
     def _days(self) -> list[int]:
         start = sql.name(self._contracts.day(str(self._contracts.standard("start"))))
-        first = self.engine.frame(f"SELECT MIN({start}) AS day FROM {sql.name(self._contracts.facts)}")["day"].iloc[0]
+        first = self.engine.frame(f"SELECT MIN({start}) AS day FROM {sql.name(self._contracts.facts)}")[
+            "day"
+        ].iloc[0]
         days = calendar(self.spec, first=EPOCH + timedelta(days=int(first)))
         if not days:
             raise TableError("The calendar of [snapshots] has no day between its first day and the data cut.")
@@ -329,7 +333,9 @@ def _collected_sql(registry: Registry, formulas: Mapping[str, str]) -> str:
     for relation in registry.relations:
         alias = registry.alias(relation)
         joins.append(f"LEFT JOIN {alias} ON {alias}.{ACCOUNT} = s.{ACCOUNT} AND {alias}.day = s.day")
-    listed = ", ".join([f"s.{ACCOUNT} AS {ACCOUNT}", f"s.day AS {SNAPSHOT_DATE}", *columns, f"o.outcome AS {OUTCOME}"])
+    listed = ", ".join(
+        [f"s.{ACCOUNT} AS {ACCOUNT}", f"s.day AS {SNAPSHOT_DATE}", *columns, f"o.outcome AS {OUTCOME}"]
+    )
     return f"SELECT {listed} FROM snapshots s {' '.join(joins)} ORDER BY s.day, s.{ACCOUNT}"
 
 

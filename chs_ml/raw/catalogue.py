@@ -26,8 +26,10 @@ def catalogue(recipe: "Recipe") -> dict[str, dict[str, Any]]:
             chosen = entries if table.catalogue is True else _chosen(name, table, entries)
             found |= chosen
         found |= dict(_attributes(name, table))
+    found |= dict(_first_use(recipe, found))
     if recipe.snapshots is not None and recipe.snapshots.kind == "undated":
-        return {name: _undated(entry) for name, entry in found.items() if _fits_undated(entry, found)}
+        kept = {name: entry for name, entry in found.items() if _fits_undated(entry, found)}
+        return {name.removesuffix("_0d"): _undated(entry) for name, entry in kept.items()}
     return found
 
 
@@ -38,7 +40,9 @@ def _chosen(name: str, table: "TableSpec", entries: dict[str, dict[str, Any]]) -
     for metric in listed:
         if metric not in entries:
             hint = nearest(metric, entries) or f" It has: {', '.join(entries)}."
-            raise RecipeError(f"[tables.{name}] catalogue names {metric!r}, which the catalogue has not.{hint}")
+            raise RecipeError(
+                f"[tables.{name}] catalogue names {metric!r}, which the catalogue has not.{hint}"
+            )
     return {metric: entries[metric] for metric in listed}
 
 
@@ -46,13 +50,24 @@ def _entries(name: str, table: "TableSpec", windows: tuple[int, ...]) -> Iterato
     make = _BY_ROLE.get(table.kind(name))
     if make is not None:
         for metric, entry in make(name, table.columns, windows):
-            own = {} if entry.get("measure") in ("ratio", "change") else {"from": name}
+            own = {} if entry.get("measure") in ("ratio", "difference", "change") else {"from": name}
             yield metric, own | entry
 
 
 def _attributes(name: str, table: "TableSpec") -> Iterator[Entry]:
     for column in table.attributes:
         yield column, {"from": name, "measure": "latest", "of": column, "group": "Customer"}
+
+
+def _first_use(recipe: "Recipe", found: Mapping[str, Any]) -> Iterator[Entry]:
+    """Onboarding: days from the first contract start to the first use; missing before it."""
+    roles = {table.kind(name): name for name, table in recipe.tables.items()}
+    use, tenure = roles.get("usage"), f"{roles.get('contracts')}_tenure"
+    if use is not None and f"{use}_recency" in found and tenure in found:
+        age = _of("Product usage", measure="age", unit="days", label="Days since first use")
+        yield f"{use}_age", {"from": use} | age
+        first = _of("Product usage", "lower", measure="difference", of=tenure, per=f"{use}_age", unit="days")
+        yield f"{use}_first_use", first | {"label": "Days to first use"}
 
 
 def _undated(entry: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +77,7 @@ def _undated(entry: dict[str, Any]) -> dict[str, Any]:
 def _fits_undated(entry: dict[str, Any], entries: Mapping[str, dict[str, Any]]) -> bool:
     if entry["measure"] == "ratio":
         return all(_fits_undated(entries[entry[key]], entries) for key in ("of", "per"))
-    dated = ("recency", "age", "until", "change", "slope", "active_days")
+    dated = ("recency", "age", "until", "change", "slope", "active_days", "difference")
     conditions = [*entry.get("where", {}).values(), *entry.get("among", {}).values()]
     past = any(isinstance(condition, dict) and "past" in condition for condition in conditions)
     return entry["measure"] not in dated and not entry.get("active") and not past
@@ -130,7 +145,10 @@ def _tickets(t: str, columns: Mapping[str, str], windows: tuple[int, ...]) -> It
     window = windows[-1]
     for key, unit in (("resolution_hours", "hours"), ("response_minutes", "minutes")):
         if key in columns:
-            yield f"{t}_{key}_{window}d", _of(group, "lower", measure="mean", of=columns[key], days=window, unit=unit)
+            yield (
+                f"{t}_{key}_{window}d",
+                _of(group, "lower", measure="mean", of=columns[key], days=window, unit=unit),
+            )
     if "closed" in columns:
         unsolved = {columns["closed"]: {"known": False}}
         yield f"{t}_unsolved", _of(group, "lower", measure="count", where=unsolved)
@@ -138,7 +156,10 @@ def _tickets(t: str, columns: Mapping[str, str], windows: tuple[int, ...]) -> It
         solved = {"of": columns["closed"], "since": columns["opened"], "days": window}
         yield f"{t}_days_to_close_{window}d", _of(group, "lower", measure="mean", **solved, unit="days")
     if "satisfaction" in columns:
-        yield f"{t}_csat_{window}d", _of("Sentiment", "higher", measure="mean", of=columns["satisfaction"], days=window)
+        yield (
+            f"{t}_csat_{window}d",
+            _of("Sentiment", "higher", measure="mean", of=columns["satisfaction"], days=window),
+        )
     yield f"{t}_recency", _of(group, measure="recency", unit="days")
 
 
@@ -148,7 +169,10 @@ def _surveys(t: str, columns: Mapping[str, str], windows: tuple[int, ...]) -> It
     yield f"{t}_mean_{YEAR}d", _of(group, "higher", measure="mean", of=score, days=YEAR)
     yield f"{t}_recency", _of(group, measure="recency", where={score: {"known": True}}, unit="days")
     answered = {columns.get("answered", score): {"known": True}}
-    yield f"{t}_response_rate_{YEAR}d", _of("Engagement", "higher", measure="share", where=answered, days=YEAR)
+    yield (
+        f"{t}_response_rate_{YEAR}d",
+        _of("Engagement", "higher", measure="share", where=answered, days=YEAR),
+    )
 
 
 def _invoices(t: str, columns: Mapping[str, str], windows: tuple[int, ...]) -> Iterator[Entry]:
@@ -160,8 +184,14 @@ def _invoices(t: str, columns: Mapping[str, str], windows: tuple[int, ...]) -> I
         yield f"{t}_failed_{window}d", _of(group, "lower", measure="count", where=failed, days=window)
     if "overdue_days" in columns:
         days = columns["overdue_days"]
-        yield f"{t}_overdue_days_{window}d", _of(group, "lower", measure="mean", of=days, days=window, unit="days")
-        yield f"{t}_overdue_days_max_{window}d", _of(group, "lower", measure="max", of=days, days=window, unit="days")
+        yield (
+            f"{t}_overdue_days_{window}d",
+            _of(group, "lower", measure="mean", of=days, days=window, unit="days"),
+        )
+        yield (
+            f"{t}_overdue_days_max_{window}d",
+            _of(group, "lower", measure="max", of=days, days=window, unit="days"),
+        )
     if "due" in columns and "paid" in columns:
         overdue = {columns["due"]: {"past": True}, columns["paid"]: {"known": False}}
         yield f"{t}_overdue", _of(group, "lower", measure="count", where=overdue)
@@ -171,14 +201,19 @@ def _invoices(t: str, columns: Mapping[str, str], windows: tuple[int, ...]) -> I
         yield f"{t}_paid_late_{YEAR}d", _of(group, "lower", measure="mean", **late, unit="days")
 
 
-def _counted(group: str, direction: str) -> "Callable[[str, Mapping[str, str], tuple[int, ...]], Iterator[Entry]]":
+def _counted(
+    group: str, direction: str
+) -> "Callable[[str, Mapping[str, str], tuple[int, ...]], Iterator[Entry]]":
     def entries(t: str, columns: Mapping[str, str], windows: tuple[int, ...]) -> Iterator[Entry]:
         for days in windows:
             yield f"{t}_{days}d", _of(group, direction, measure="count", days=days)
         if "kind" in columns:
             kinds = {"of": columns["kind"], "days": windows[-1]}
             yield f"{t}_kinds_{windows[-1]}d", _of(group, direction, measure="distinct", **kinds)
-        yield f"{t}_recency", _of(group, "lower" if direction == "higher" else "unknown", measure="recency", unit="days")
+        yield (
+            f"{t}_recency",
+            _of(group, "lower" if direction == "higher" else "unknown", measure="recency", unit="days"),
+        )
 
     return entries
 

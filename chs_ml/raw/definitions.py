@@ -59,6 +59,9 @@ class Compiler:
         spec = self.metrics[name]
         if spec.measure == "ratio":
             return self._ratio(name, spec)
+        if spec.measure == "difference":
+            above, below = (self._part(name, part) for part in (spec.of, spec.per))
+            return f"COALESCE({above} - {below}, {_number(spec.when_empty)})"
         if spec.measure == "change":
             return self._change(name, spec)
         return self.value(name, spec)
@@ -224,7 +227,9 @@ class _Measure:
         total = self.registry.ref(self._atom(f"SUM({whole})", "SUM({})", rows))
         dated = self.registry.ref(self._atom(f"SUM({whole} * (f.{DAY} - {_EPOCH}))", "SUM({})", rows))
         middle = f"(2 * (s.day - {self.skip} - {_EPOCH}) - {days - 1})"
-        above = f"CAST(2 * CAST({dated} AS BIGINT) - {middle} * CAST({total} AS BIGINT) AS DOUBLE) / 2e0 / {unit}"
+        above = (
+            f"CAST(2 * CAST({dated} AS BIGINT) - {middle} * CAST({total} AS BIGINT) AS DOUBLE) / 2e0 / {unit}"
+        )
         below = sum((day - (days - 1) / 2) ** 2 for day in range(days))
         return self._unless_empty(rows, f"({above}) / {below}e0" if below else "0e0")
 
@@ -299,7 +304,11 @@ def _condition_rows(table: RawTable, column: str, condition: "Condition") -> Row
         key = table.known(column)
         keys.append(key)
         unknown = condition.known is False
-        at.append(f"(b.{sql.name(key)} IS NULL OR b.{sql.name(key)} > s.day)" if unknown else f"b.{sql.name(key)} <= s.day")
+        at.append(
+            f"(b.{sql.name(key)} IS NULL OR b.{sql.name(key)} > s.day)"
+            if unknown
+            else f"b.{sql.name(key)} <= s.day"
+        )
     elif condition.known is not None:
         where.append(f"f.{sql.name(table.words(column))} IS {'NOT ' if condition.known else ''}NULL")
     if condition.past is not None:
@@ -328,5 +337,3 @@ def _is(table: RawTable, column: str, value: object) -> str:
     if isinstance(value, int | float):
         return f"f.{sql.name(table.number(column))} = {_number(float(value))}"
     return f"f.{sql.name(table.words(column))} = {sql.text(plain_text(value))}"
-
-

@@ -65,7 +65,9 @@ class DuckDBEngine:
         if is_parquet(files[0]):
             self.view(relation, f"SELECT * FROM read_parquet({listed}, union_by_name = true)")
         else:  # once as columns: it would be parsed again for each metric
-            rules = "all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"', nullstr = ''"
+            rules = (
+                "all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"', nullstr = ''"
+            )
             self.keep(relation, f"SELECT * FROM read_csv({listed}, {rules}, union_by_name = true)")
         described = self._run(f"DESCRIBE {sql.name(relation)}").fetchall()
         return {row[0]: _type_of(row[1]) for row in described}

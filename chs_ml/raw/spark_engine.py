@@ -40,7 +40,9 @@ class SparkEngine:
             import sqlglot
             from pyspark.errors import PySparkException
         except ModuleNotFoundError as error:
-            raise ChsError("Raw tables on Spark need pyspark and sqlglot: install the extra chs-ml[spark].") from error
+            raise ChsError(
+                "Raw tables on Spark need pyspark and sqlglot: install the extra chs-ml[spark]."
+            ) from error
         self._translate, self._error = sqlglot.transpile, PySparkException
         self._session = self._given or _local_session()
         self._kept: list[Any] = []
@@ -57,7 +59,9 @@ class SparkEngine:
         paths = [str(file) for file in files]
         try:
             if is_parquet(files[0]):
+                self._session.conf.set("spark.sql.legacy.parquet.nanosAsLong", True)
                 frame = self._session.read.option("mergeSchema", True).parquet(*paths)
+                frame = _with_moments(frame, files[0])
             else:
                 rules = {"header": True, "quote": '"', "escape": '"', "multiLine": True, "nullValue": ""}
                 frame = self._session.read.options(**rules).csv(paths)
@@ -78,7 +82,11 @@ class SparkEngine:
 
     def load(self, relation: str, frame: pd.DataFrame) -> None:
         """Keep a small frame."""
-        self._session.createDataFrame(frame).createOrReplaceTempView(sql.name(relation).replace('"', "`"))
+        import pyarrow as pa
+
+        self._session.createDataFrame(
+            pa.Table.from_pandas(frame, preserve_index=False)
+        ).createOrReplaceTempView(sql.name(relation).replace('"', "`"))
 
     def frame(self, select: str) -> pd.DataFrame:
         """Run a query and fetch its rows."""
@@ -100,6 +108,20 @@ def _unusable(error: Exception) -> TableError:
     return TableError(f"A raw table cannot be used: {str(error).splitlines()[0][:300]}")
 
 
+def _with_moments(frame: Any, file: Path) -> Any:
+    """Read timestamps in nanoseconds, for which Spark has no type, by the day and second they tell."""
+    import pyarrow.parquet as pq
+
+    moments = [f.name for f in pq.read_schema(file) if str(f.type).startswith("timestamp[ns")]
+    read = [
+        f"timestamp_micros(CAST(FLOOR(`{name}` / 1000) AS BIGINT)) AS `{name}`"
+        if name in moments
+        else f"`{name}`"
+        for name in frame.columns
+    ]
+    return frame.selectExpr(*read) if moments else frame
+
+
 def _type_of(kind: Any) -> str:
     name = type(kind).__name__
     return "whole" if name in _WHOLE else _TYPES.get(name, "other")
@@ -112,6 +134,7 @@ def _local_session() -> Any:
         SparkSession.builder.master("local[2]")
         .appName("chs-ml")
         .config("spark.ui.enabled", False)
+        .config("spark.ui.showConsoleProgress", False)
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.shuffle.partitions", 4)
         .config("spark.sql.parquet.inferTimestampNTZ.enabled", True)

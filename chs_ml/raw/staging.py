@@ -145,9 +145,7 @@ def day_sql(column: str, kind: str) -> str:
     if kind != "text":
         return "CAST(NULL AS BIGINT)"
     trimmed = f"TRIM({column})"
-    shaped = (
-        f"LENGTH({trimmed}) >= 10 AND SUBSTR({trimmed}, 5, 1) = '-' AND SUBSTR({trimmed}, 8, 1) = '-'"
-    )
+    shaped = f"LENGTH({trimmed}) >= 10 AND SUBSTR({trimmed}, 5, 1) = '-' AND SUBSTR({trimmed}, 8, 1) = '-'"
     return f"CASE WHEN {shaped} THEN UNIX_DATE(TRY_CAST(SUBSTR({trimmed}, 1, 10) AS DATE)) END"
 
 

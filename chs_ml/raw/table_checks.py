@@ -59,13 +59,22 @@ class TableChecks:
         counts = self._counts(table, staged, numbers)
         n = int(counts["n"])
         if not n:
-            self._say(error("no-rows", table.name, f"The raw table {table.name} must have rows; it has none."))
+            self._say(
+                error("no-rows", table.name, f"The raw table {table.name} must have rows; it has none.")
+            )
             return
         link = table.spec.account_from
         column = table.spec.account if link is None else link.on
         self._unusable(table, column, int(counts["no_account"]), n, code="blank-account", rule="an account")
         if table.time is not None:
-            self._unusable(table, table.time, int(counts["no_day"]), n, code="row-dates", rule="a date such as 2024-01-31")
+            self._unusable(
+                table,
+                table.time,
+                int(counts["no_day"]),
+                n,
+                code="row-dates",
+                rule="a date such as 2024-01-31",
+            )
         self._ids(table, n)
         self._numbers(table, staged, numbers, n)
         if self.cut is not None and table.time is not None and int(counts["future"]):
@@ -153,7 +162,9 @@ class TableChecks:
         bare = RawTable(table.name, table.spec, table.types)
         columns = ", ".join(f"t.{sql.name(column)}" for column in table.types)
         staged = staged_sql(bare, self.tables, whole=whole)
-        judged = staged.replace("SELECT ", f"SELECT {columns}, ", 1).replace(f" AS {ACCOUNT},", " AS chs_account,", 1)
+        judged = staged.replace("SELECT ", f"SELECT {columns}, ", 1).replace(
+            f" AS {ACCOUNT},", " AS chs_account,", 1
+        )
         reason = f"CASE WHEN chs_account IS NULL THEN 'no account' WHEN {DAY} IS NULL THEN 'no date' END"
         bad = f"SELECT {sql.names(table.types)}, {reason} AS rejected_because FROM ({judged}) u WHERE chs_account IS NULL OR {DAY} IS NULL"
         frames = [self.engine.frame(bad)]
@@ -179,7 +190,9 @@ class TableChecks:
 
     def check_accounts(self, table: RawTable) -> None:
         """Find rows of accounts that the table of accounts, or else of contracts, does not have."""
-        known = next((one for one in self.tables.values() if one.role == "accounts"), contracts_of(self.tables))
+        known = next(
+            (one for one in self.tables.values() if one.role == "accounts"), contracts_of(self.tables)
+        )
         if known is None or known.name == table.name:
             return
         select = (
@@ -202,8 +215,12 @@ class TableChecks:
         if contracts is None or table.role not in ("usage", "active_users") or table.time is None:
             return
         start, end = contracts.day(str(contracts.standard("start"))), contracts.standard("end")
-        last = "CAST(NULL AS BIGINT)" if end is None else (
-            f"CASE WHEN COUNT(*) = COUNT({sql.name(contracts.day(end))}) THEN MAX({sql.name(contracts.day(end))}) END"
+        last = (
+            "CAST(NULL AS BIGINT)"
+            if end is None
+            else (
+                f"CASE WHEN COUNT(*) = COUNT({sql.name(contracts.day(end))}) THEN MAX({sql.name(contracts.day(end))}) END"
+            )
         )
         terms = (
             f"SELECT {ACCOUNT}, MIN({sql.name(start)}) AS starts, {last} AS ends FROM {sql.name(contracts.facts)} "
@@ -263,9 +280,7 @@ class TableChecks:
             self._say(warning("outcome-after-the-cut", table.name, text, count=len(found)))
 
 
-def check_labels(
-    engine: Engine, churned: Mapping[str, str], main: str
-) -> Iterator[Finding]:
+def check_labels(engine: Engine, churned: Mapping[str, str], main: str) -> Iterator[Finding]:
     """Count the accounts that one table calls churned and another does not.
 
     Parameters

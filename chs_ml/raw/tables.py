@@ -58,7 +58,9 @@ def contracts_of(tables: Mapping[str, RawTable]) -> RawTable | None:
     return next((table for table in tables.values() if table.role == "contracts"), None)
 
 
-def staged_sql(table: RawTable, tables: Mapping[str, RawTable], *, whole: bool, source: str | None = None) -> str:
+def staged_sql(
+    table: RawTable, tables: Mapping[str, RawTable], *, whole: bool, source: str | None = None
+) -> str:
     """SELECT: account, known day and the needed forms of all rows, whatever is wrong with them."""
     link = table.spec.account_from
     forms = [f"{form} AS {sql.name(staged)}" for staged, form in table.forms.items()]
@@ -125,4 +127,12 @@ def _one_per_id_sql(table: RawTable) -> str:
     )
 
 
-__all__ = ["LINKED", "REPLACED", "accounts_are_whole", "contracts_of", "make_facts", "open_tables", "staged_sql"]
+__all__ = [
+    "LINKED",
+    "REPLACED",
+    "accounts_are_whole",
+    "contracts_of",
+    "make_facts",
+    "open_tables",
+    "staged_sql",
+]

@@ -25,6 +25,7 @@ MEASURES = (
     "until",
     "latest",
     "ratio",
+    "difference",
     "change",
 )
 Measure = Literal[
@@ -42,11 +43,13 @@ Measure = Literal[
     "until",
     "latest",
     "ratio",
+    "difference",
     "change",
 ]
 _ZERO_WHEN_EMPTY = ("count", "sum", "distinct", "active_days", "slope")
 _NEED_COLUMN = ("sum", "mean", "min", "max", "distinct", "until", "latest")
-_OF_METRICS = ("ratio", "change")
+_OF_METRICS = ("ratio", "difference", "change")
+_OF_TWO = ("ratio", "difference")
 
 
 class LinkSpec(Section):
@@ -192,14 +195,14 @@ class MetricSpec(Section):
         count (rows), sum, mean, min, max, distinct (values), active_days (days with a row), share (of rows
         that meet `where`), slope (per day, of the daily sums or counts in the window), recency (days since
         the last row, or the latest date in `of`), age (days since the first), until (days to the earliest
-        date in `of`), latest (value), ratio (`of` divided by `per`, both metrics) or change (of the metric
-        `of`: ``(now - before) / (|now| + |before|)`` against the window before it).
+        date in `of`), latest (value), ratio (`of` divided by `per`, both metrics), difference (`of` minus `per`) or
+        change (of the metric `of`: ``(now - before) / (|now| + |before|)`` against the window before it).
     of : str, optional
         Column, or for ratio and change the metric.
     since : str, optional
         Date column: the values are days from `since` to the date in `of`.
     per : str, optional
-        Metric below the line of a ratio.
+        Metric below the line of a ratio, or taken away in a difference.
     where : dict of str to Condition
         Which rows count, by their values: ``{priority = ["high", "urgent"]}``, ``{amount = {at_least = 1}}``.
     among : dict of str to Condition
@@ -260,8 +263,8 @@ class MetricSpec(Section):
     def _of_metrics(self) -> Self:
         if self.of is None or self.from_ is not None:
             raise ValueError(f"a {self.measure} needs of, the name of a metric, and no from")
-        if (self.measure == "ratio") != (self.per is not None):
-            raise ValueError("per, the metric below the line, belongs to a ratio and to nothing else")
+        if (self.measure in _OF_TWO) != (self.per is not None):
+            raise ValueError("per, a second metric, belongs to a ratio or a difference and to nothing else")
         return self
 
     def _of_table(self) -> Self:
@@ -277,7 +280,7 @@ class MetricSpec(Section):
         if self.since is not None and (self.of is None or measure not in ("mean", "min", "max", "sum")):
             raise ValueError("since needs of, and mean, min, max or sum as measure")
         if self.per is not None:
-            raise ValueError("per, the metric below the line, belongs to a ratio and to nothing else")
+            raise ValueError("per, a second metric, belongs to a ratio or a difference and to nothing else")
         return self
 
 

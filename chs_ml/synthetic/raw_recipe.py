@@ -1,7 +1,9 @@
 """A recipe for the simulated raw tables: the success team's metrics, made as of each snapshot.
 
-Metrics that the tables give back exactly have the names of `Portfolio.customers`. Where the unit differs
-(shares instead of percentages, numbers of features) the name does too.
+Metrics that the tables give back have the names of `Portfolio.customers`, with two that are a little
+different: logins_per_seat is not rounded, and resolve_hours is of tickets opened in 90 days. Where unit or
+window differ (shares instead of percentages, numbers of features) the name does too. Every month at which an
+account is a customer has a row, whether or not a renewal is due within the horizon.
 """
 
 from typing import Any
@@ -9,7 +11,10 @@ from typing import Any
 from chs_ml.synthetic.catalogue import CATALOGUE
 
 TABLES: dict[str, dict[str, Any]] = {
-    "accounts": {"attributes": ["segment", "contract_term", "plan", "region", "industry"], "id": "account_id"},
+    "accounts": {
+        "attributes": ["segment", "contract_term", "plan", "region", "industry"],
+        "id": "account_id",
+    },
     "subscriptions": {
         "role": "contracts",
         "columns": {"start": "start_date", "end": "end_date", "mrr": "mrr", "seats": "seats"},
@@ -39,12 +44,11 @@ TABLES: dict[str, dict[str, Any]] = {
         "later": {"closed_at": ["resolution_hours"], "escalated_at": []},
         "id": "ticket_id",
     },
-    # by the day of the answer: a survey that was sent and not answered is not an opinion
-    "answers": {
-        "file": "surveys",
-        "role": "surveys",
-        "time": "answered_at",
+    "surveys": {
+        "time": "sent_at",
         "columns": {"answered": "answered_at", "score": "score"},
+        "later": {"answered_at": ["score"]},
+        "id": "survey_id",
     },
     "invoices": {
         "columns": {"issued": "issued_at", "due": "due_at", "paid": "paid_at", "amount": "amount"},
@@ -59,7 +63,13 @@ TABLES: dict[str, dict[str, Any]] = {
 METRICS: dict[str, dict[str, Any]] = {
     "usage_days": {"from": "users", "measure": "active_days", "days": 30},
     "days_since_login": {"from": "events", "measure": "recency", "where": {"event_type": "login"}},
-    "logins": {"from": "events", "measure": "sum", "of": "n_events", "where": {"event_type": "login"}, "days": 30},
+    "logins": {
+        "from": "events",
+        "measure": "sum",
+        "of": "n_events",
+        "where": {"event_type": "login"},
+        "days": 30,
+    },
     "seats": {"from": "subscriptions", "measure": "sum", "of": "seats", "active": True, "empty": "missing"},
     "logins_per_seat": {"measure": "ratio", "of": "logins", "per": "seats"},
     "features_used": {
@@ -81,8 +91,21 @@ METRICS: dict[str, dict[str, Any]] = {
         "days": 90,
     },
     "resolve_hours": {"from": "tickets", "measure": "mean", "of": "resolution_hours", "days": 90},
-    "nps": {"from": "answers", "measure": "latest", "of": "score", "where": {"kind": "nps"}, "days": 30},
-    "csat": {"from": "answers", "measure": "latest", "of": "score", "where": {"kind": "csat"}, "days": 30},
+    # of surveys sent in two months, so that late answers count; the monthly metrics take 30 days of answers
+    "nps_latest": {
+        "from": "surveys",
+        "measure": "latest",
+        "of": "score",
+        "where": {"kind": "nps"},
+        "days": 60,
+    },
+    "csat_latest": {
+        "from": "surveys",
+        "measure": "latest",
+        "of": "score",
+        "where": {"kind": "csat"},
+        "days": 60,
+    },
     "sponsor": {"from": "sponsors", "measure": "latest", "of": "sponsor"},
     "tenure_days": {"from": "subscriptions", "measure": "age", "of": "start_date"},
     "touchpoints": {"from": "touchpoints", "measure": "count", "days": 90},
@@ -104,6 +127,8 @@ OTHERS: dict[str, tuple[str, str, str, str]] = {
     "seats_used_share": ("Product usage", "Seats used", "share of seats bought", "higher"),
     "usage_days_90d": ("Product usage", "Usage frequency of the quarter", "days of 90", "higher"),
     "usage_days_change": ("Product usage", "Usage change", "-1 to 1, on the quarter before", "higher"),
+    "nps_latest": ("Sentiment", "Latest NPS answer", "of 10", "higher"),
+    "csat_latest": ("Sentiment", "Latest CSAT", "of 5", "higher"),
     "tenure_days": ("Relationship", "Tenure", "days", "higher"),
 }
 

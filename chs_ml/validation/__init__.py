@@ -17,7 +17,8 @@ from chs_ml.validation.brier import brier_parts
 from chs_ml.validation.capacity import value_at_capacity, value_at_risk
 from chs_ml.validation.capture import capture_before_churn, false_alarms, green_churn
 from chs_ml.validation.certification import Certificate, Promise, certify
-from chs_ml.validation.comparison import Comparison, Difference, Ruling, compare
+from chs_ml.validation.comparison import Comparison, compare
+from chs_ml.validation.comparison_values import Difference, Ruling
 from chs_ml.validation.curve import calibration_curve
 from chs_ml.validation.delong import delong_auc, delong_difference
 from chs_ml.validation.history import ScoreHistory, score_history

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chs_ml.errors import RecipeError
 from chs_ml.validation.ranking import (
     ProbabilitySums,
     Ranking,
@@ -34,6 +35,17 @@ class Resampling:
 
 
 USUAL = Resampling()
+LEAST_REPLICATES = 2
+
+
+def check_resampling(n_bootstrap: int, level: float) -> None:
+    """Refuse a bootstrap that cannot be drawn, or a level that is no level."""
+    if n_bootstrap < LEAST_REPLICATES:
+        raise RecipeError(
+            f"n_bootstrap must be at least {LEAST_REPLICATES}, got {n_bootstrap}; 1000 is usual."
+        )
+    if not 0.0 < level < 1.0:
+        raise RecipeError(f"level must lie between 0 and 1, got {level!r}; 0.95 is usual.")
 
 
 @dataclass(frozen=True)

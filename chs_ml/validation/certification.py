@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import binom
 
-from chs_ml.errors import RecipeError
+from chs_ml.errors import NotEnoughData, RecipeError
 from chs_ml.tiers import Tiers
 from chs_ml.validation.columns import JudgedColumns, judged_columns
 from chs_ml.validation.intervals import clopper_pearson_upper
@@ -150,6 +150,8 @@ def certify(
     rng = np.random.default_rng(random_state)
     rows = one_row_per_account(columns.account, rng)
     start_share, rows = _start(columns, rows, at_most, rng)
+    if len(rows) == 0:
+        raise NotEnoughData("No account is left to certify with. Judge more accounts, or pass probabilities.")
     risk = None if columns.probability is None else columns.probability[rows]
     return _certificate(columns.score[rows], columns.churned[rows], start_share, promise, risk)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -12,91 +11,21 @@ from scipy.stats import norm
 from chs_ml.errors import TableError, first_few
 from chs_ml.outcome import churn_codes
 from chs_ml.tiers import Tiers
-from chs_ml.validation.bootstrap import Judged, Replicates, replicates
+from chs_ml.validation.bootstrap import Judged, Replicates, check_resampling, replicates
 from chs_ml.validation.columns import Counts, JudgedColumns, judged_columns, matched, numbers
 from chs_ml.validation.columns import probabilities as read_probabilities
 from chs_ml.validation.comparison_text import comparison_text
+from chs_ml.validation.comparison_values import COMPARED, MARGINS, Contestant, Difference, Ruling
 from chs_ml.validation.delong import delong_difference
 from chs_ml.validation.discrimination import DEFINITIONS, statistics_of
 from chs_ml.validation.intervals import countable_rows, normal_interval
 from chs_ml.validation.plain import from_plain, to_json, to_plain
 from chs_ml.validation.policy import Policy
-from chs_ml.validation.result import NAN, Array, Interval, Statistic
+from chs_ml.validation.result import NAN, Array, Interval
 from chs_ml.validation.rivals import single_best_metric
-from chs_ml.validation.tier_table import TierRow, tier_codes, tier_rows
+from chs_ml.validation.tier_table import tier_codes, tier_rows
 
-COMPARED = ("auc", "average_precision", "top_decile_lift", "log_loss", "brier", "value_captured")
-MARGINS = {
-    "auc": 0.02,
-    "average_precision": 0.02,
-    "top_decile_lift": 0.5,
-    "log_loss": 0.005,
-    "brier": 0.005,
-    "value_captured": 0.05,
-}
-
-
-class Ruling(StrEnum):
-    """What a paired comparison says of the second score."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    NO_DIFFERENCE = "no difference shown"
-    NOT_ENOUGH_DATA = "not enough data"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One statistic of two scores on the same rows.
-
-    Attributes
-    ----------
-    statistic : str
-        Key of the statistic, such as ``"auc"``.
-    first, second : str
-        Names; the first is the reference.
-    difference : float
-        Second minus first.
-    interval : Interval
-        Paired, account-clustered: normal with the standard deviation of the replicates' differences.
-    p_value : float
-        Two-sided, of the same normal; 1 where no replicate differs.
-    delong_interval, delong_p_value
-        Of AUCs, by DeLong (clustered: Obuchowski); NaN for other statistics.
-    higher_is_better : bool
-        Direction of the statistic.
-    margin : float
-        Largest difference that would not matter.
-    equivalent : bool
-        Whether the interval at twice the error rate (two one-sided tests) lies inside ± margin.
-    verdict : Ruling
-        Of the second score.
-    sentence : str
-        The answer in one sentence.
-    """
-
-    statistic: str
-    first: str
-    second: str
-    difference: float
-    interval: Interval
-    p_value: float
-    delong_interval: Interval
-    delong_p_value: float
-    higher_is_better: bool
-    margin: float
-    equivalent: bool
-    verdict: Ruling
-    sentence: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contestant:
-    """One score of a comparison: its statistics, and its tiers where the score is on the 0-100 scale."""
-
-    name: str
-    statistics: tuple[Statistic, ...]
-    tiers: tuple[TierRow, ...]
+__all__ = ["Comparison", "Contestant", "Difference", "Ruling", "compare"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +151,7 @@ def compare(  # noqa: PLR0913 - one argument per column that may be judged
     NotEnoughData
         Where the judged rows lack churns or renewals.
     """
+    check_resampling(n_bootstrap, level)
     chances = dict(probabilities or {})
     scores = dict(scores)
     if metrics is not None:

@@ -7,7 +7,8 @@ from chs_ml.validation.report_text import counts_sentence
 from chs_ml.validation.text import clipped, interval_text, number, p_text, section, table, wrapped
 
 if TYPE_CHECKING:
-    from chs_ml.validation.comparison import Comparison, Contestant
+    from chs_ml.validation.comparison import Comparison
+    from chs_ml.validation.comparison_values import Contestant
 
 NAME_WIDTH = 24
 

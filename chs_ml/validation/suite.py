@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chs_ml.tiers import Tiers
-from chs_ml.validation.bootstrap import Judged, replicates
+from chs_ml.validation.bootstrap import Judged, check_resampling, replicates
 from chs_ml.validation.brier import brier_parts
 from chs_ml.validation.calibration import Calibration, calibration
 from chs_ml.validation.certification import Promise
@@ -102,9 +102,12 @@ def validate(  # noqa: PLR0913 - one argument per column that may be judged
     ------
     TableError
         Where columns do not match or hold what they must not.
+    RecipeError
+        Where a setting is out of range.
     NotEnoughData
         Where the judged rows lack churns or renewals.
     """
+    check_resampling(n_bootstrap, level)
     columns = judged_columns(
         outcomes, score=score, probability=probability, tier=tier, value=value, account=account,
         segment=segment, new_account=new_account,

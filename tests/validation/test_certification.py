@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 from scipy.stats import binomtest
 
-from chs_ml.errors import RecipeError
+from chs_ml.errors import NotEnoughData, RecipeError
 from chs_ml.tiers import Tiers
 from chs_ml.validation import Verdict, validate
 from chs_ml.validation.certification import (
@@ -128,6 +128,11 @@ def test_a_tier_without_any_churn_can_be_certified() -> None:
     found = certify(np.zeros(200), score=np.arange(200.0), at_most=0.05, probability=np.full(200, 0.01))
     assert found.certified
     assert found.share == 1.0
+
+
+def test_nobody_left_to_certify_is_an_honest_refusal() -> None:
+    with pytest.raises(NotEnoughData, match="No account is left"):
+        certify([1, 0, 0], score=[1.0, 2.0, 3.0], at_most=0.5, account=["a", "a", "a"])
 
 
 @pytest.mark.parametrize("wrong", [{"at_most": 0.0}, {"at_most": 0.05, "confidence": 1.0}])

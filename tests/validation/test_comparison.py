@@ -8,7 +8,7 @@ import pytest
 
 from chs_ml.errors import TableError
 from chs_ml.validation import Comparison, compare, validate
-from chs_ml.validation.comparison import Ruling
+from chs_ml.validation.comparison_values import Ruling
 from tests.validation.conftest import Book, make_book
 
 

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from chs_ml.errors import NotEnoughData
 from chs_ml.validation import compare
-from chs_ml.validation.comparison import Ruling
+from chs_ml.validation.comparison_values import Ruling
 from chs_ml.validation.rivals import single_best_metric
 from tests.validation.conftest import Book
 

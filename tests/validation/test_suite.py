@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chs_ml.errors import BundleError
-from chs_ml.validation import ValidationReport, Verdict, validate
+from chs_ml.errors import BundleError, RecipeError
+from chs_ml.validation import ValidationReport, Verdict, compare, validate
 from tests.validation.conftest import Book, make_book
 
 
@@ -107,6 +107,20 @@ def test_a_score_that_is_a_risk_is_named(book: Book) -> None:
     test = validate(book.churned, score=100 - book.score, n_bootstrap=60).test("ranks")
     assert test.verdict is Verdict.FAIL
     assert "wrong way round" in test.sentence
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"n_bootstrap": 0}, "n_bootstrap must be at least 2"),
+        ({"level": 1.5}, "level must lie between 0 and 1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(book: Book, setting: dict[str, float], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        validate(book.churned, score=book.score, **setting)  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match=message):
+        compare(book.churned, {"a": book.score, "b": book.score}, **setting)  # type: ignore[arg-type]
 
 
 def test_small_books_get_no_verdict() -> None:
