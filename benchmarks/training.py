@@ -71,9 +71,8 @@ def main() -> None:
     model = train(dataset, recipe, progress=progress)
     seconds = time.perf_counter() - began
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(
-        f"{dataset.n:,} rows x {len(dataset.metrics)} metrics: {seconds:.0f} s, peak memory {gigabytes:.1f} GB"
-    )
+    size = f"{dataset.n:,} rows x {len(dataset.metrics)} metrics"
+    print(f"{size}: {seconds:.0f} s, peak memory {gigabytes:.1f} GB")
     print(f"trees: {model.facts['trees']}")
     if model.report is not None:
         print("\n".join(str(model.report).splitlines()[:3]))

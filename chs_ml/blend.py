@@ -41,7 +41,7 @@ class BlendFit:
 
     @property
     def share_of_card(self) -> float:
-        """Share of the predictable log loss that the formula reaches alone; NaN where nothing is predictable."""
+        """Share of the predictable log loss that the formula reaches alone; NaN where nothing is."""
         predictable = self.log_loss_base - self.log_loss_blend
         return (self.log_loss_base - self.log_loss_card) / predictable if predictable > 0 else float("nan")
 

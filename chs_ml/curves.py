@@ -34,7 +34,8 @@ class LinearCurve:
         if not (len(self.x) == len(self.points) >= 1 and rising and finite):
             raise ScorecardError(
                 "A curve must be pairs of value and points with values that rise strictly, all finite; got "
-                f"values {list(self.x)}, points {list(self.points)}, points of a missing value {self.missing}."
+                f"values {list(self.x)}, points {list(self.points)}, points of a missing value "
+                f"{self.missing}."
             )
 
     def evaluate(self, values: Array) -> Array:

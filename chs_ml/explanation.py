@@ -175,7 +175,7 @@ def _explained(model: HealthModel, frame: pd.DataFrame) -> tuple[Publication, Ex
 
 
 def points_per_logit(scale: HealthScale, margin: Array, expected: float) -> Array:
-    """Factor from log-odds to points for margins of shape (n,): the mean slope of the scale from `expected`."""
+    """Factor from log-odds to points, of shape (n,): the mean slope of the scale from `expected` on."""
     start = np.array([expected])
     distance = margin - expected
     near = np.abs(distance) < 1e-9

@@ -33,7 +33,7 @@ PULL = (0.01, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0)
 MAX_ROWS_TO_CHOOSE_ON = 50_000
 """Strengths are chosen on at most about this many rows; beyond, they hardly matter."""
 EXACT_REPLICATES_UP_TO = 20_000
-"""Rows up to which a bootstrap replicate refits curves; beyond, curves are held and weights take one Newton step."""
+"""Rows up to which a replicate refits curves; beyond, curves are held and weights take one Newton step."""
 MIN_EVENTS = 10
 
 
@@ -111,8 +111,6 @@ class LearnedScorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Curves and weights.
     weight_fit_ : WeightFit
         Intercept and log-odds per metric.
-    mean_points_ : ndarray of shape (k,)
-        Mean health points of the training rows, 0-100.
     intervals_ : dict of str to WeightInterval
         Per metric.
     oof_margin_ : ndarray of shape (n,)
@@ -121,7 +119,7 @@ class LearnedScorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The strengths chosen.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an estimator's parameters are its constructor's
         self,
         *,
         schema: InputSchema | None = None,
@@ -183,6 +181,7 @@ class LearnedScorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metrics = self.schema_.metrics
         self.prior_ = equal_prior(metrics) if self.prior is None else np.asarray(self.prior, dtype=np.float64)
         self.smoothing_, self.pull_ = self._choose_strengths(X, churned, accounts)
+        self._tell("learning curves and weights", 0, 1)
         folds = self._fold_numbers(accounts, churned)
         learner = self._curves(X, churned, folds, self.smoothing_)
         ones = np.ones(len(churned))
@@ -191,7 +190,6 @@ class LearnedScorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.oof_margin_ = _crossed_margin(health, churned, folds, penalty)
         self.weight_fit_ = fit_weights(health, churned, penalty=penalty, row_weight=ones)
         self.card_ = self._card(learner.curves)
-        self.mean_points_ = np.array([float(np.sum(p)) / len(p) for p in self.card_.points(X).T])
         self.intervals_ = self._intervals(learner, health, churned, accounts)
 
     def _fold_numbers(self, accounts: NDArray[np.intp], churned: Array) -> NDArray[np.intp]:

@@ -85,12 +85,14 @@ class Scorecard:
         weights = [m.weight for m in self.measures]
         if not weights or min(weights) < 0 or not np.isfinite(weights).all() or sum(weights) <= 0:
             raise ScorecardError(
-                f"The weights of scorecard {self.name!r} must be finite, not negative, and not all 0; got {weights}."
+                f"The weights of scorecard {self.name!r} must be finite, not negative, and not all 0; "
+                f"got {weights}."
             )
         bare = [m.metric.name for m in self.measures if m.curve.missing is None]
         if self.missing is MissingRule.OWN and bare:
             raise ScorecardError(
-                f"With missing = 'own' every measure needs missing_points; these lack them: {', '.join(bare)}."
+                f"With missing = 'own' every measure needs missing_points; these lack them: "
+                f"{', '.join(bare)}."
             )
 
     @cached_property
@@ -178,7 +180,8 @@ class Scorecard:
         Returns
         -------
         DataFrame of n rows under the same index
-            ``health_score`` (0-100, larger = healthier), ``tier``, ``coverage``, ``status``, ``status_detail``.
+            ``health_score`` (0-100, larger = healthier), ``tier``, ``coverage``, ``status`` and
+            ``status_detail``.
         """
         encoded = self.schema.encode(frame)
         weighted, known = self.weighted_points(encoded.values)
@@ -248,7 +251,11 @@ def load_scorecard(path: str | Path) -> Scorecard:
 
 
 _CARD_KEYS = ("format", "name", "missing", "measures")
-_MEASURE_KEYS = "group label unit direction kind required weight curve categories other missing_points low high missing_seen".split()
+_MEASURE_KEYS = (
+    *("group", "label", "unit", "direction", "kind", "required"),
+    *("weight", "curve", "categories", "other", "missing_points"),
+    *("low", "high", "missing_seen"),
+)
 
 
 def _card(table: Mapping[str, Any], source: str) -> Scorecard:
@@ -269,7 +276,7 @@ def _card(table: Mapping[str, Any], source: str) -> Scorecard:
     return Scorecard(name=str(table.get("name", source)), measures=lines, missing=missing)
 
 
-def _known_keys(table: Mapping[str, Any], known: tuple[str, ...] | list[str], where: str) -> None:
+def _known_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in known:
             raise ScorecardError(f"{where}: unknown key {key!r}.{nearest(key, known)}")

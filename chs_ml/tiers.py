@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class Tiers:
 
     def __post_init__(self) -> None:
         bounds = self.lower_bounds
-        falling = all(upper > lower for upper, lower in zip(bounds, bounds[1:], strict=False))
+        falling = all(upper > lower for upper, lower in pairwise(bounds))
         distinct = len(set(self.names)) == len(self.names) == len(bounds) >= 2
         if not (distinct and falling and bounds[-1] == 0.0 and bounds[0] < 100.0):
             raise RecipeError(

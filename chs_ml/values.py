@@ -148,6 +148,7 @@ def calendar_days(series: pd.Series) -> NDArray[np.datetime64]:
         series = series.dt.tz_localize(None)
     if not pd.api.types.is_datetime64_dtype(series.dtype):
         text = _stripped(series).str.slice(0, 10)
+        text = text.where(text.str.match("[0-9]{4}"))  # pandas takes "-1" for a year, at times
         series = pd.to_datetime(text, errors="coerce", format="ISO8601")
     return series.to_numpy().astype("datetime64[D]")
 

@@ -366,7 +366,11 @@ def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
     quick(smoothing=(1.0, 3.0), bootstrap=3, progress=lambda *step: told.append(step)).fit(*table())
     stages = list(dict.fromkeys(stage for stage, _, _ in told))
-    assert stages == ["choosing how smooth curves are", "bootstrapping the weights"]
+    assert stages == [
+        "choosing how smooth curves are",
+        "learning curves and weights",
+        "bootstrapping the weights",
+    ]
     assert all(0 <= done <= total for _, done, total in told)
 
 

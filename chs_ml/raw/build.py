@@ -340,6 +340,8 @@ def _collected_sql(registry: Registry, formulas: Mapping[str, str]) -> str:
 
 
 def _finished(frame: pd.DataFrame, *, dated: bool) -> pd.DataFrame:
+    # an engine that fetched nothing but blanks does not know that they are texts
+    frame = frame.astype({name: "str" for name in frame.columns[frame.dtypes == object]})
     account = frame[ACCOUNT].astype("str")
     if not dated:
         return frame.drop(columns=SNAPSHOT_DATE).assign(**{ACCOUNT: account})

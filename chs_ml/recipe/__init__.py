@@ -7,18 +7,23 @@ from chs_ml.recipe.document import Recipe
 from chs_ml.recipe.loading import load_recipe
 from chs_ml.recipe.raw_sections import Condition, LinkSpec, MetricSpec, OutcomeSpec, SnapshotSpec, TableSpec
 from chs_ml.recipe.sections import DataSpec, ModelSpec, ScaleSpec, SplitSpec
+from chs_ml.recipe.validation_section import MarginsSpec, PromiseSpec, ValidationSpec, ValueSpec
 
 __all__ = [
     "Condition",
     "DataSpec",
     "LinkSpec",
+    "MarginsSpec",
     "MetricSpec",
     "ModelSpec",
     "OutcomeSpec",
+    "PromiseSpec",
     "Recipe",
     "ScaleSpec",
     "SnapshotSpec",
     "SplitSpec",
     "TableSpec",
+    "ValidationSpec",
+    "ValueSpec",
     "load_recipe",
 ]

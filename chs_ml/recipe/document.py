@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from chs_ml.errors import RecipeError, first_few, nearest
 from chs_ml.recipe.raw_sections import MetricSpec, OutcomeSpec, SnapshotSpec, TableSpec
 from chs_ml.recipe.sections import DataSpec, ModelSpec, ScaleSpec, SplitSpec
+from chs_ml.recipe.validation_section import ValidationSpec
 from chs_ml.recipe.values import Section
 
 _DESCRIPTION = ("group", "direction", "kind", "unit", "label", "required")
@@ -24,6 +25,7 @@ class Recipe(Section):
     model: ModelSpec = ModelSpec()
     scale: ScaleSpec = ScaleSpec()
     tiers: dict[str, float] = Field(default_factory=lambda: dict(_DEFAULT_TIERS))
+    validation: ValidationSpec = ValidationSpec()
     tables: dict[str, TableSpec] = Field(default_factory=dict)
     snapshots: SnapshotSpec | None = None
     outcomes: OutcomeSpec | None = None
@@ -36,6 +38,12 @@ class Recipe(Section):
         if not isinstance(content, Mapping) or not content.get("tables"):
             return content
         return {**content, "data": _snapshot_table(content)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _later_columns_are_no_metrics(cls, content: Any) -> Any:
+        """What is filled in after the snapshot judges only: [data] does not read it."""
+        return _without_later_columns(content) if isinstance(content, Mapping) else content
 
     @field_validator("tiers")
     @classmethod
@@ -59,9 +67,25 @@ class Recipe(Section):
             raise ValueError(
                 f"the account, outcome and snapshot date are no metrics; [metrics] names {taken}"
             )
+        later = [name for name in self.metrics if name in self.validation.later_columns]
+        if later:
+            raise ValueError(
+                f"[validation] treated and churn_date are known after the snapshot only and are no metrics; "
+                f"[metrics] names {later}"
+            )
         both = [name for name in self.metrics if name in self.data.ignore]
         if both:
             raise ValueError(f"[metrics] and [data] ignore both name {first_few(both)}")
+        return self
+
+    @model_validator(mode="after")
+    def _promises_name_tiers(self) -> Self:
+        for promise in self.validation.promises:
+            if promise.tier not in self.tiers:
+                raise ValueError(
+                    f"[[validation.promises]] names the tier {promise.tier!r}, which [tiers] has not"
+                    f"{_near(promise.tier, self.tiers)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -156,6 +180,18 @@ class Recipe(Section):
             for section in ("tables", "snapshots", "outcomes"):
                 del plain[section]
         return plain
+
+
+def _without_later_columns(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    judging, data = content.get("validation"), content.get("data", {} if content.get("tables") else None)
+    if not isinstance(judging, Mapping) or not isinstance(data, Mapping):
+        return content
+    ignored, kept = data.get("ignore", ()), data.get("keep", ())
+    if not isinstance(ignored, list | tuple) or not isinstance(kept, list | tuple):
+        return content
+    later = [judging.get(key) for key in ("treated", "churn_date")]
+    more = [name for name in later if isinstance(name, str) and name not in (*ignored, *kept)]
+    return {**content, "data": {**data, "ignore": [*ignored, *more]}} if more else content
 
 
 def _snapshot_table(content: Mapping[str, Any]) -> Any:

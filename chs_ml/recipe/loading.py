@@ -13,6 +13,7 @@ from chs_ml.errors import RecipeError, nearest
 from chs_ml.recipe.document import Recipe
 from chs_ml.recipe.raw_sections import Condition, LinkSpec, MetricSpec, OutcomeSpec, SnapshotSpec, TableSpec
 from chs_ml.recipe.sections import DataSpec, ModelSpec, ScaleSpec, SplitSpec
+from chs_ml.recipe.validation_section import MarginsSpec, PromiseSpec, ValidationSpec, ValueSpec
 
 
 def load_recipe(source: str | Path | Mapping[str, Any]) -> Recipe:
@@ -68,11 +69,20 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "split": SplitSpec,
     "model": ModelSpec,
     "scale": ScaleSpec,
+    "validation": ValidationSpec,
     "snapshots": SnapshotSpec,
     "outcomes": OutcomeSpec,
 }
 _NAMED: dict[str, type[BaseModel]] = {"metrics": MetricSpec, "tables": TableSpec}
-_INNER: dict[str, type[BaseModel]] = {"account_from": LinkSpec, "where": Condition, "among": Condition}
+_INNER: dict[str, type[BaseModel]] = {
+    "account_from": LinkSpec,
+    "where": Condition,
+    "among": Condition,
+    "margins": MarginsSpec,
+    "value": ValueSpec,
+    "promises": PromiseSpec,
+}
+_SUBTABLES = {("validation", "margins"), ("validation", "value"), ("validation", "promises")}
 _MUST_BE = {
     "string_type": "a text in quotes",
     "int_type": "a whole number",
@@ -108,7 +118,7 @@ def _in_words(details: ErrorDetails) -> str:
 def _key_path(place: tuple[int | str, ...]) -> str:
     if not place:
         return ""
-    tables = 2 if place[0] in _NAMED else 1
+    tables = 2 if place[0] in _NAMED or place[:2] in _SUBTABLES else 1
     section = ".".join(str(part) for part in place[:tables])
     rest = ".".join(str(part) for part in place[tables:])
     return f"[{section}] {rest}".strip()
@@ -122,7 +132,7 @@ def _unknown_key(place: tuple[int | str, ...]) -> str:
         return f"Unknown table or key [{key}].{hint or _known(Recipe)}"
     section = str(place[0])
     spec = _NAMED.get(section) or _SECTIONS[section]
-    for part in place[2:-1]:
+    for part in place[2 if section in _NAMED else 1 : -1]:
         spec = _INNER.get(str(part), spec)
     return f"Unknown key {_key_path(place)}.{nearest(key, _names(spec)) or _known(spec)}"
 
