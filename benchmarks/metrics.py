@@ -37,7 +37,9 @@ def write_tables(folder: Path, events: int, accounts: int) -> None:
     for part, start in enumerate(range(0, events, 10_000_000)):
         n = min(10_000_000, events - start)
         rng = np.random.default_rng(part)
-        moment = FIRST.to_datetime64().astype("datetime64[us]") + (rng.random(n) * days * 86_400e6).astype("timedelta64[us]")
+        moment = FIRST.to_datetime64().astype("datetime64[us]") + (rng.random(n) * days * 86_400e6).astype(
+            "timedelta64[us]"
+        )
         table = pa.table(
             {
                 "account_id": (rng.random(n) ** 2 * accounts).astype(np.int32),
@@ -98,16 +100,18 @@ def run_by_hand(folder: Path) -> pd.DataFrame:
     """By hand: account-days first, months as a calendar of buckets, windows as filtered sums."""
     import duckdb
 
-    connection = duckdb.connect(config={"threads": 2, "memory_limit": "6GB", "preserve_insertion_order": False})
+    connection = duckdb.connect(
+        config={"threads": 2, "memory_limit": "6GB", "preserve_insertion_order": False}
+    )
     ends = pd.date_range("2022-07-31", CUT, freq="ME")
     connection.register("ends", pd.DataFrame({"s": ends.date}))
     connection.execute(
         f"""
         CREATE TEMP TABLE days AS
-        SELECT account_id, CAST(at AS DATE) AS d, COUNT(*) AS n, SUM(minutes) AS m, MAX(minutes) AS x,
+        SELECT account_id, CAST("at" AS DATE) AS d, COUNT(*) AS n, SUM(minutes) AS m, MAX(minutes) AS x,
                COUNT(*) FILTER (WHERE feature = 3) AS n3, SUM(minutes) FILTER (WHERE feature = 3) AS m3,
                COUNT(*) FILTER (WHERE minutes >= 10) AS l
-        FROM read_parquet('{folder}/events/*.parquet') WHERE at < DATE '{CUT}' + 1 GROUP BY ALL
+        FROM read_parquet('{folder}/events/*.parquet') WHERE "at" < DATE '{CUT}' + 1 GROUP BY ALL
         """
     )
     parts = []
@@ -117,7 +121,8 @@ def run_by_hand(folder: Path) -> pd.DataFrame:
         parts += [
             f"COALESCE(SUM(n) {inside}, 0) AS n_{days}, SUM(m) {inside} AS minutes_{days}",
             f"SUM(m) {inside} / SUM(n) {inside} AS mean_{days}, MAX(x) {inside} AS longest_{days}",
-            f"COUNT(*) {inside} AS days_{days}, SUM(n3) {inside} AS n3_{days}, SUM(m3) {inside} AS minutes3_{days}",
+            f"COUNT(*) {inside} AS days_{days}, SUM(n3) {inside} AS n3_{days}",
+            f"SUM(m3) {inside} AS minutes3_{days}",
             f"SUM(l) {inside} / SUM(n) {inside} AS long_{days}",
             f"(SUM(n) {inside} - SUM(n) {before}) / (SUM(n) {inside} + SUM(n) {before}) AS change_{days}",
         ]
@@ -187,7 +192,8 @@ def main() -> None:
         for way in RUNS:
             if way not in given.without:
                 took = measured(way, folder)
-                print(f"{way:8} {took['seconds']:8.1f} s {took['peak_gb']:6.2f} GB  {took['rows']:,.0f} rows {took['checksum']:,.0f}")
+                seconds, peak, rows = took["seconds"], took["peak_gb"], took["rows"]
+                print(f"{way:8} {seconds:8.1f} s {peak:6.2f} GB  {rows:,.0f} rows {took['checksum']:,.0f}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,23 @@ if TYPE_CHECKING:
     from chs_ml.synthetic import Portfolio, simulate
     from chs_ml.tiers import Tiers
     from chs_ml.training import train
-    from chs_ml.validation import Comparison, ValidationReport, compare, validate
+    from chs_ml.validation import (
+        Backtest,
+        Certificate,
+        Comparison,
+        Policy,
+        Promise,
+        ValidationReport,
+        backtest,
+        capture_before_churn,
+        certify,
+        compare,
+        green_churn,
+        score_history,
+        tiers_for_capacity,
+        tiers_for_rates,
+        validate,
+    )
 
 __version__ = "0.1.0"
 
@@ -54,8 +70,19 @@ __all__ = [  # noqa: RUF022 - corridor order, not alphabetical
     "Explanation",
     "validate",
     "ValidationReport",
+    "Policy",
     "compare",
     "Comparison",
+    "backtest",
+    "Backtest",
+    "tiers_for_capacity",
+    "tiers_for_rates",
+    "certify",
+    "Certificate",
+    "Promise",
+    "score_history",
+    "capture_before_churn",
+    "green_churn",
     "ChsError",
     "NotEnoughData",
 ]
@@ -73,7 +100,23 @@ _HOMES = {
     "synthetic": ("Portfolio", "simulate"),
     "tiers": ("Tiers",),
     "training": ("train",),
-    "validation": ("Comparison", "ValidationReport", "compare", "validate"),
+    "validation": (
+        "Backtest",
+        "Certificate",
+        "Comparison",
+        "Policy",
+        "Promise",
+        "ValidationReport",
+        "backtest",
+        "capture_before_churn",
+        "certify",
+        "compare",
+        "green_churn",
+        "score_history",
+        "tiers_for_capacity",
+        "tiers_for_rates",
+        "validate",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -51,6 +51,11 @@ def error(code: str, subject: str, message: str, *, count: int = 0) -> Finding:
     return Finding(code, "error", subject, message, count)
 
 
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether a finding stops training."""
+    return any(finding.severity == "error" for finding in findings)
+
+
 def raise_errors(findings: Iterable[Finding]) -> None:
     """Raise a TableError that joins all findings that are errors.
 

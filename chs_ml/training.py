@@ -18,13 +18,13 @@ from chs_ml.explanation import points_per_logit
 from chs_ml.health_model import Blend, CarriedColumns, HealthModel
 from chs_ml.inputs import InputSchema
 from chs_ml.learned_scorecard import LearnedScorecard, card_prior
-from chs_ml.recipe import Recipe
+from chs_ml.recipe import Recipe, ValidationSpec
 from chs_ml.scale import AnchoredScale, HealthScale, RetentionScale
 from chs_ml.scorecard import load_scorecard
 from chs_ml.splits import TestSplit, grouped_folds, test_split
 from chs_ml.tiers import Tiers
 from chs_ml.tree_ensemble import TreeEnsemble
-from chs_ml.validation import ValidationReport, validate
+from chs_ml.validation import Policy, Promise, ValidationReport, validate
 
 Array = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def judge(
     Parameters
     ----------
     model : HealthModel
-        What is judged.
+        What is judged, as ``[validation]`` of its recipe says; what its tiers promised is checked again.
     dataset : Dataset
         Rows with outcomes; open ones do not judge.
     new_account : ndarray of bool, shape (n,), optional
@@ -99,6 +99,7 @@ def judge(
         Whether the rows lie after the training in time.
     """
     scores = model.score(scoring_frame(model, dataset))
+    spec = ValidationSpec.model_validate(dict(model.facts.get("recipe", {}).get("validation", {})))
     return validate(
         dataset.churned,
         score=scores["health_score"].to_numpy(),
@@ -109,6 +110,9 @@ def judge(
         segment=None if dataset.segment is None else dataset.segment.to_numpy(),
         new_account=new_account,
         out_of_time=out_of_time,
+        promises=tuple(Promise(**promise) for promise in spec.promise_values),
+        policy=Policy(**spec.policy_values),
+        **spec.bootstrap_values,
     )
 
 

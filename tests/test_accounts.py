@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from chs_ml.accounts import account_numbers, mean_difference
+from chs_ml.errors import InputError
 
 
 def test_accounts_are_numbered_in_sorted_order() -> None:
@@ -38,3 +39,8 @@ def test_clustered_error_by_a_loop() -> None:
     for account in set(accounts.tolist()):
         total += float((difference[accounts == account] - difference.mean()).sum()) ** 2
     assert mean_difference(difference, accounts)[1] == pytest.approx(total**0.5 / 60)
+
+
+def test_one_account_per_row() -> None:
+    with pytest.raises(InputError, match=r"one account per row; got 2 accounts for 3 rows"):
+        account_numbers(["a", "b"], 3)

@@ -23,7 +23,10 @@ from chs_ml.cli.running import progress_bars
 from chs_ml.table import read_table, write_table
 from tests.small_model import customers, small_model, small_recipe
 
-COMMANDS = ("demo", "simulate", "check", "train", "validate", "compare", "score", "explain")
+COMMANDS = (
+    "demo", "simulate", "check", "train", "validate", "compare", "certify", "tiers", "backtest",
+    "score", "explain",
+)  # fmt: skip
 
 
 @dataclass

@@ -3,15 +3,19 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from datetime import date
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chs_ml.errors import RecipeError
-from chs_ml.recipe import load_recipe
+from chs_ml.recipe import MarginsSpec, load_recipe
 from chs_ml.tiers import Tiers
+from chs_ml.validation import Campaign, Policy, Promise, validate
+from chs_ml.validation.comparison_values import MARGINS
 
 DATA = {"path": "t.csv", "account": "id", "outcome": "y"}
 DATED = {**DATA, "snapshot_date": "month", "horizon_days": 90}
@@ -121,6 +125,42 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         r"\[metrics\] and \[data\] ignore both name 'a'",
     ),
     ({"data": DATA, "tiers": {"Good": 50}}, "Tiers must be at least two distinct names"),
+    (
+        {"data": DATA, "validation": {"bootstraps": 5}},
+        r"\[validation\] bootstraps. Did you mean 'bootstrap'\?",
+    ),
+    (
+        {"data": DATA, "validation": {"bootstrap": 1}},
+        r"\[validation\] bootstrap must be greater than or equal to 2",
+    ),
+    ({"data": DATA, "validation": {"alpha": 0.5}}, r"\[validation\] alpha must be less than 0.5; got 0.5"),
+    ({"data": DATA, "validation": {"randomised": True}}, r"\[validation\] randomised needs treated"),
+    (
+        {"data": DATA, "validation": {"margins": {"auk": 0.1}}},
+        r"Unknown key \[validation.margins\] auk. Did you mean 'auc'\?",
+    ),
+    (
+        {"data": DATA, "validation": {"value": {"capcity": 5}}},
+        r"Unknown key \[validation.value\] capcity. Did you mean 'capacity'\?",
+    ),
+    ({"data": DATA, "validation": {"value": {"contact": 5}}}, "belong together; incentive is missing"),
+    ({"data": DATA, "validation": {"value": {"customer_value": 5}}}, "customer_value needs incentive"),
+    (
+        {"data": DATA, "validation": {"value": {"contact": 5, "incentive": 10}}},
+        r"\[validation.value\] incentive must be a share of the account's value, below 1, got 10",
+    ),
+    (
+        {"data": DATA, "validation": {"promises": [{"tier": "Green", "at_most": 0.03}]}},
+        r"names the tier 'Green'; \[tiers\] has Healthy, At-Risk, Critical",
+    ),
+    (
+        {"data": DATA, "validation": {"promises": [{"tier": "Healthy", "at_mst": 0.03}]}},
+        r"at_mst. Did you mean 'at_most'\?",
+    ),
+    (
+        {"data": DATA, "validation": {"treated": "called"}, "metrics": {"called": {}}},
+        r"known only after the snapshot and are no metrics; \[metrics\] names \['called'\]",
+    ),
 ]
 
 
@@ -163,3 +203,50 @@ def test_the_recipes_of_the_repository_load(root: Path, name: str) -> None:
     recipe = load_recipe(root / "training" / f"{name}.toml")
     assert len(recipe.metrics) > 10
     assert not Path(recipe.data.path or "/").is_absolute()
+
+
+JUDGING = """
+[data]
+outcome = "y"
+ignore = ["name"]
+[tiers]
+Green = 81.25
+Red = 0
+[validation]
+bootstrap = 200
+critical_lift = 2.5
+treated = "called"
+churn_date = "left_on"
+[validation.margins]
+auc = 0.01
+[validation.value]
+capacity = 50
+[[validation.promises]]
+tier = "Green"
+at_most = 0.03
+"""
+
+
+def test_how_a_score_is_judged(tmp_path: Path) -> None:
+    spec = load_recipe(write(tmp_path, JUDGING)).validation
+    assert spec.bootstrap_values == {"n_bootstrap": 200, "random_state": 0, "level": 0.95}
+    assert Policy(**spec.policy_values) == Policy(critical_lift=2.5)
+    assert spec.margin_values == {"auc": 0.01}
+    assert [Promise(**one) for one in spec.promise_values] == [Promise(tier="Green", at_most=0.03)]
+    assert (spec.value.capacity, spec.value.alpha) == (50, Campaign().alpha)
+
+
+def test_what_judging_alone_may_know_is_not_read_as_a_metric(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, JUDGING))
+    assert recipe.data.ignore == ("name", "called", "left_on")
+    plain = recipe.to_dict()
+    assert load_recipe(json.loads(json.dumps(plain))).to_dict() == plain
+
+
+def test_defaults_are_those_of_validation() -> None:
+    spec = load_recipe({"data": {"outcome": "y"}}).validation
+    assert Policy(**spec.policy_values) == Policy()
+    assert set(spec.policy_values) == {field.name for field in fields(Policy)}
+    assert set(MarginsSpec.model_fields) == set(MARGINS)
+    known = signature(validate).parameters
+    assert {name: known[name].default for name in spec.bootstrap_values} == spec.bootstrap_values

@@ -174,6 +174,26 @@ def test_the_verdict_is_that_of_the_published_scores(watched: Watched) -> None:
 # --- determinism ---
 
 
+def test_the_recipe_says_how_to_judge_and_what_tiers_promised() -> None:
+    judging = {"bootstrap": 40, "random_state": 3, "level": 0.9, "critical_odds_ratio": 1.0}
+    promises = [{"tier": "Healthy", "at_most": 0.2}]
+    recipe = dateless_recipe(model=QUICK, validation={**judging, "promises": promises})
+    model = train(small_dataset(recipe), recipe)
+    report = model.report
+    assert report is not None
+    assert (report.n_bootstrap, report.random_state, report.level) == (40, 3, 0.9)
+    assert report.test("critical_odds_ratio").null.endswith("is below 1")
+    assert report.test("tier_promise", "Healthy").null == "the churn rate of Healthy is at most 20.0%"
+    again = judge(model, small_dataset(recipe))
+    assert (again.n_bootstrap, again.test("tier_promise").subject) == (40, "Healthy")
+
+
+def test_columns_filled_in_later_never_train() -> None:
+    table = small_table().assign(called="yes", left_on=pd.Timestamp("2024-05-01"))
+    recipe = dateless_recipe(model=QUICK, validation={"treated": "called", "churn_date": "left_on"})
+    assert not {"called", "left_on"} & {metric.name for metric in build_dataset(recipe, table).metrics}
+
+
 def texts(model: HealthModel) -> tuple[Any, ...]:
     trees = () if model.trees is None else model.trees.models
     report = "" if model.report is None else model.report.to_json()

@@ -9,11 +9,13 @@ import sys
 
 import typer
 
-from chs_ml.cli.data_commands import check, simulate
+from chs_ml.cli.backtest_command import backtest
+from chs_ml.cli.data_commands import check, metrics, simulate
 from chs_ml.cli.demo_command import demo
 from chs_ml.cli.judging_commands import compare, validate
 from chs_ml.cli.running import Commands
 from chs_ml.cli.scoring_commands import explain, score
+from chs_ml.cli.tier_commands import certify, tiers
 from chs_ml.cli.training_command import train
 
 app = typer.Typer(
@@ -24,7 +26,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, simulate, check, train, validate, compare, score, explain):
+for command in (
+    demo,
+    simulate,
+    check,
+    metrics,
+    train,
+    validate,
+    compare,
+    certify,
+    tiers,
+    backtest,
+    score,
+    explain,
+):
     app.command()(command)
 
 

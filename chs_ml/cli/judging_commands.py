@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from chs_ml.cli.data_commands import JSON
-from chs_ml.cli.running import as_json, remark, say
+from chs_ml.cli.judging_options import (
+    ACCOUNT,
+    CHURNED,
+    OUTCOME,
+    PROBABILITY,
+    RECIPE,
+    SCORE,
+    SNAPSHOT_DATE,
+    VALUE,
+    number_pairs,
+    pairs,
+)
+from chs_ml.cli.running import as_json, say
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from chs_ml.dataset import Dataset
-    from chs_ml.health_model import HealthModel
     from chs_ml.validation import ValidationReport
 
-OUTCOME = typer.Option(
-    None, "--outcome", help="Column: renewed, churned, contracted, open; or 0 and 1 with 1 = churned."
-)
-CHURNED = typer.Option(None, "--churned", help="The value of the outcome column that means churned.")
-ACCOUNT = typer.Option(None, "--account", help="Column of account ids: rows of one account belong together.")
-VALUE = typer.Option(None, "--value", help="Column of account values.")
+FAILED = ("fail", "not enough data")
 
 
 def validate(  # noqa: PLR0913 - one option per column that may be judged
@@ -30,39 +33,88 @@ def validate(  # noqa: PLR0913 - one option per column that may be judged
     scores: Path | None = typer.Option(
         None, "--scores", help="Instead of model and data: a table of any scores."
     ),
-    score: str = typer.Option("health_score", "--score", help="Column: larger = healthier."),
+    recipe: Path | None = RECIPE,
+    score: str = SCORE,
     outcome: str | None = OUTCOME,
     churned: str | None = CHURNED,
-    probability: str | None = typer.Option(None, "--probability", help="Column of churn probabilities."),
+    probability: str | None = PROBABILITY,
     tier: str | None = typer.Option(
         None, "--tier", help="Column of tier labels; else the score is cut at 75 and 50."
     ),
     account: str | None = ACCOUNT,
     value: str | None = VALUE,
     segment: str | None = typer.Option(None, "--segment", help="Column of segments."),
+    snapshot_date: str | None = SNAPSHOT_DATE,
+    capacity: int | None = typer.Option(None, min=1, help="Accounts that the team can call in a month."),
+    customer_value: float | None = typer.Option(
+        None, help="Value of a retained customer; without it each account's own."
+    ),
+    incentive: float | None = typer.Option(
+        None,
+        help="What a contacted account gets: an amount with --customer-value, else a share of its value.",
+    ),
+    contact: float | None = typer.Option(None, help="Cost of one contact."),
+    treated: str | None = typer.Option(
+        None, "--treated", help="Column: was the account worked on after the snapshot, yes or no?"
+    ),
+    randomised: bool = typer.Option(False, "--randomised", help="A random hold-out decided who was treated."),
+    churn_date: str | None = typer.Option(
+        None, "--churn-date", help="Column of the day an account left, blank where it did not."
+    ),
+    history: Path | None = typer.Option(
+        None, "--history", help="Table of all snapshots: how the score moved, and what it said before churn."
+    ),
+    horizon_days: int | None = typer.Option(
+        None, min=1, help="Days in which churn confirms an alarm; the recipe's, else 90."
+    ),
+    markdown: bool = typer.Option(False, "--markdown", help="Print Markdown."),
     json: bool = JSON,
 ) -> None:
     """Judge a score by what happened at renewals: a model's, or any column exported from elsewhere.
 
     chs-ml validate MODEL DATA, or chs-ml validate --scores FILE --outcome COLUMN [--score COLUMN ...].
-    Exit code 1 where the verdict is fail or not enough data.
+    Exit code 1 where the verdict is fail or not enough data, or where a certified tier broke its promise.
     """
+    from chs_ml.cli import judged as sources
+    from chs_ml.cli.verdict import Verdict
+
+    campaign = {
+        "capacity": capacity,
+        "customer_value": customer_value,
+        "incentive": incentive,
+        "contact": contact,
+    }
+    said: dict[str, Any] = {"treated": treated, "randomised": randomised or None, "churn_date": churn_date}
+    said["value"] = {name: amount for name, amount in campaign.items() if amount is not None}
     if scores is not None:
         if model is not None or outcome is None:
             raise typer.BadParameter("give --scores FILE and --outcome COLUMN, and no model.")
-        columns = {"score": score, "probability": probability, "tier": tier, "account": account,
-                   "value": value, "segment": segment}  # fmt: skip
-        report = _judged_columns(scores, outcome, churned, columns)
+        columns = sources.Columns(
+            score=score, outcome=outcome, churned=churned, probability=probability, tier=tier,
+            account=account, value=value, segment=segment, snapshot_date=snapshot_date,
+        )  # fmt: skip
+        judged = sources.judged_scores(scores, columns, recipe, said)
     elif model is None or data is None:
         raise typer.BadParameter("give MODEL and DATA, or --scores FILE and --outcome COLUMN.")
     else:
-        report = _judged_model(model, data)
-    say(as_json(report) if json else report.to_text())
-    raise typer.Exit(int(report.verdict.value in ("fail", "not enough data")))
+        judged = sources.judged_model(model, data, recipe, said)
+    for name in (treated, churn_date if history is None else None):
+        if name is not None:
+            judged.column(name)  # asked for: its absence is an error, not a remark
+    found = Verdict.of(judged, history, horizon_days=horizon_days)
+    say(as_json(found.to_dict()) if json else found.to_markdown() if markdown else found.to_text())
+    raise typer.Exit(int(not passes(found.report)))
 
 
-def compare(
-    scores: Path = typer.Argument(help="Table with outcomes and two or more scores."),
+def passes(report: "ValidationReport") -> bool:
+    """Whether a report's verdict is neither fail nor not enough data, and no promise is broken."""
+    broken = any(test.name == "tier_promise" and test.verdict.value == "fail" for test in report.tests)
+    return report.verdict.value not in FAILED and not broken
+
+
+def compare(  # noqa: PLR0913 - one option per column that may be judged
+    scores: Path = typer.Argument(help="Table with outcomes and scores."),
+    *,
     outcome: str = typer.Option(..., "--outcome", help="Column of outcomes, as for validate."),
     score: list[str] = typer.Option(
         ..., "--score", help="Column, larger = healthier; the first is the reference."
@@ -70,97 +122,49 @@ def compare(
     probability: list[str] = typer.Option(
         [], "--probability", help="SCORE=COLUMN: churn probabilities of a score."
     ),
+    metric: list[str] = typer.Option(
+        [], "--metric", help="Column of numbers; the one that ranks best joins the comparison."
+    ),
+    base_rate: bool = typer.Option(
+        False, "--base-rate", help="The base rate, the same for every account, joins."
+    ),
+    margin: list[str] = typer.Option(
+        [], "--margin", help="STATISTIC=NUMBER: a difference that would not matter, such as auc=0.01."
+    ),
+    recipe: Path | None = typer.Option(None, "--recipe", help="Compare as [validation] of this recipe says."),
     churned: str | None = CHURNED,
     account: str | None = ACCOUNT,
     value: str | None = VALUE,
     json: bool = JSON,
 ) -> None:
-    """Compare two or more scores on the same rows, by paired differences."""
+    """Compare scores on the same rows, by paired differences to the first."""
     from chs_ml import validation
+    from chs_ml.cli.judged import column_of, outcomes_of, settings_of
     from chs_ml.table import read_table
 
-    pairs = dict(_pair(text) for text in probability)
+    chances = pairs(probability, "--probability", "SCORE=COLUMN")
+    said = {"margins": number_pairs(margin, "--margin", "STATISTIC=NUMBER")}
+    spec = settings_of({"data": {"outcome": outcome}}, recipe, said).validation
     table = read_table(scores)
     found = validation.compare(
-        _outcomes(table, outcome, churned),
-        {name: _column(table, name) for name in score},
-        probabilities={name: _column(table, column) for name, column in pairs.items()},
-        account=None if account is None else _column(table, account),
-        value=None if value is None else _column(table, value),
+        outcomes_of(table, outcome, churned),
+        {name: column_of(table, name).to_numpy() for name in score},
+        probabilities={name: column_of(table, column).to_numpy() for name, column in chances.items()},
+        account=None if account is None else column_of(table, account).to_numpy(),
+        value=None if value is None else column_of(table, value).to_numpy(),
+        metrics=_numeric(table, metric),
+        base_rate=base_rate,
+        margins=spec.margin_values,
+        **spec.bootstrap_values,
     )
     say(as_json(found) if json else found.to_text())
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, mark, column = text.partition("=")
-    if not (name and mark and column):
-        raise typer.BadParameter(f"--probability must be SCORE=COLUMN; got {text!r}.")
-    return name, column
-
-
-def _column(table: "pd.DataFrame", name: str) -> "pd.Series":
-    from chs_ml.errors import TableError, first_few, nearest
-
-    if name not in table.columns:
-        hint = nearest(name, table.columns) or f" It has {first_few(table.columns)}."
-        raise TableError(f"The table has no column {name!r}.{hint}")
-    return table[name]
-
-
-def _outcomes(table: "pd.DataFrame", name: str, churned: str | None) -> Any:
-    from chs_ml.outcome import coded_by_value
-
-    outcomes = _column(table, name)
-    return outcomes if churned is None else coded_by_value(outcomes, churned=churned)
-
-
-def _judged_columns(
-    path: Path, outcome: str, churned: str | None, columns: dict[str, str | None]
-) -> "ValidationReport":
-    from chs_ml import validation
-    from chs_ml.table import read_table
-
-    table = read_table(path)
-    given: dict[str, Any] = {p: _column(table, name) for p, name in columns.items() if name is not None}
-    return validation.validate(_outcomes(table, outcome, churned), **given)
-
-
-def _judged_model(path: Path, data: Path) -> "ValidationReport":
-    from chs_ml import validation
-    from chs_ml.bundle import load_model
-    from chs_ml.dataset import build_dataset
-    from chs_ml.recipe import load_recipe
-    from chs_ml.table import read_table
-
-    model, table = load_model(path), read_table(data)
-    # without [metrics]: which columns are metrics is the model's business, the recipe is for the outcomes
-    recipe = load_recipe({**model.facts["recipe"], "metrics": {}})
-    dataset = build_dataset(recipe, table)
-    scores = model.score(table)
-    return validation.validate(
-        dataset.churned,
-        score=scores["health_score"].to_numpy(),
-        probability=scores["churn_probability"].to_numpy(),
-        tiers=model.tiers,
-        value=dataset.value,
-        account=dataset.account.to_numpy(),
-        segment=None if dataset.segment is None else dataset.segment.to_numpy(),
-        out_of_time=_out_of_time(model, dataset),
-    )
-
-
-def _out_of_time(model: "HealthModel", dataset: "Dataset") -> bool | None:
-    """True where all rows come after the training data; else a remark that the model may know them."""
+def _numeric(table: Any, names: list[str]) -> Any:
+    """The named columns as numbers; None where none is named."""
     import pandas as pd
 
-    period = model.facts.get("snapshots")
-    if period is None or dataset.snapshot_date is None:
-        remark("Note: make sure that the model was not trained on these rows; nothing here can tell.")
-        return None
-    early = int((dataset.snapshot_date <= pd.Timestamp(period[1])).sum())
-    if early:
-        remark(
-            f"Note: {early:,} of {dataset.n:,} rows are not later than the training data ({period[1]}); "
-            "the model may have seen them."
-        )
-    return None if early else True
+    from chs_ml.cli.judged import column_of
+    from chs_ml.validation.columns import numbers
+
+    return pd.DataFrame({name: numbers(column_of(table, name), name) for name in names}) if names else None

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from chs_ml.dataset import Dataset
+from chs_ml.errors import InputError, nearest
 from chs_ml.metric_profile.association import BOUND, associations, metric_groups
 from chs_ml.metric_profile.profiles import MAX_BINS, MetricProfile, metric_profiles
 from chs_ml.validation.intervals import Rate
@@ -97,7 +98,10 @@ class MetricReport:
 
     def chart(self, name: str) -> str:
         """Churn rate by bin of one metric, as bars of text with intervals."""
-        profile = next(profile for profile in self.profiles if profile.metric.name == name)
+        by_name = {profile.metric.name: profile for profile in self.profiles}
+        if name not in by_name:
+            raise InputError(f"There is no metric {name!r}.{nearest(name, by_name)}")
+        profile = by_name[name]
         rows = [(part.label, part.rate) for part in profile.bins]
         if profile.missing.n:
             rows.append((MISSING, profile.missing))

@@ -7,7 +7,7 @@ many snapshots there are. Then each snapshot collects the periods that it may kn
 past is cut: ``known day <= snapshot day``, for the row and for each value that is filled in later.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,11 +105,27 @@ class Registry:
         """Register an atom; return the SQL name of its result beside a snapshot."""
         atoms = self.relations.setdefault(atom.relation, {})
         column = atoms.setdefault(atom, f"a{len(atoms)}")
-        return f"{self.alias(atom.relation)}.{column}"
+        return f"{self.result(atom.relation, atom.window)}.{column}"
 
-    def alias(self, relation: Relation) -> str:
-        """SQL name of the table of results of a relation."""
-        return f"r{list(self.relations).index(relation)}"
+    def periods(self, relation: Relation) -> str:
+        """SQL name of the rows of a relation by period."""
+        return f"p{list(self.relations).index(relation)}"
+
+    def result(self, relation: Relation, window: Window) -> str:
+        """SQL name of the results of a relation in one window."""
+        position = list(self.relations).index(relation)
+        return f"r{position}w{self.windows(relation).index(window)}"
+
+    def windows(self, relation: Relation) -> list[Window]:
+        """The windows that a relation is looked at through."""
+        return list(dict.fromkeys(atom.window for atom in self.relations[relation]))
+
+    @property
+    def results(self) -> list[str]:
+        """SQL names of all results."""
+        return [
+            self.result(relation, window) for relation in self.relations for window in self.windows(relation)
+        ]
 
     @property
     def offsets(self) -> set[int]:
@@ -167,43 +183,60 @@ def _not_before(first: int, day: str) -> str:
     return f"CASE WHEN {day} < {first} THEN {first} ELSE {day} END"
 
 
-def snapshot_sql(relation: Relation, atoms: dict[Atom, str], *, periods: str) -> str:
-    """SELECT: periods collected by the snapshots that may know them."""
-    if relation.latest is not None:
-        return _latest_sql(relation.latest, periods=periods)
-    collected = [f"{_combined(atom, column)} AS {column}" for atom, column in atoms.items()]
+def reach_sql(window: Window) -> str:
+    """SELECT: which periods each snapshot day may know through a window."""
+    known = sql.both(["c.cut <= s.day", window.holds("c.cut")])
     return (
-        f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, {', '.join(collected)} "
-        f"FROM {_known_periods(periods, atoms)} GROUP BY s.{ACCOUNT}, s.day"
+        f"SELECT c.cut AS cut, s.day AS day FROM (SELECT DISTINCT cut FROM cuts) c "
+        f"JOIN (SELECT DISTINCT day FROM snapshots) s ON {known}"
     )
 
 
-def _known_periods(periods: str, atoms: Iterable[Atom]) -> str:
+def snapshot_sql(atoms: dict[Atom, str], *, periods: str, reach: str | None) -> str:
+    """SELECT: periods collected by the snapshots that may know them.
+
+    Parameters
+    ----------
+    atoms : dict of Atom to str
+        Atoms of one relation and one window, with their columns.
+    periods : str
+        Name of the relation's rows by period.
+    reach : str, optional
+        Name of the table of `reach_sql`, which is quicker where many accounts share few snapshot days.
+    """
+    first = next(iter(atoms))
+    known = _known_periods(periods, first.window, reach)
+    if first.combine == LATEST:
+        return _latest_sql(first, known)
+    collected = [f"{_combined(atom, column)} AS {column}" for atom, column in atoms.items()]
+    return (
+        f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, {', '.join(collected)} "
+        f"FROM {known} GROUP BY s.{ACCOUNT}, s.day"
+    )
+
+
+def _known_periods(periods: str, window: Window, reach: str | None) -> str:
     """The cut: a snapshot meets only periods that ended by its day."""
-    reach = [None if atom.window.days is None else atom.window.days + atom.window.skip for atom in atoms]
-    known = [day for day in reach if day is not None]
-    bounded = f" AND b.day > s.day - {max(known)}" if len(known) == len(reach) else ""
-    return f"snapshots s JOIN {periods} b ON b.{ACCOUNT} = s.{ACCOUNT} AND b.day <= s.day{bounded}"
+    if reach is not None:
+        return (
+            f"{periods} b JOIN {reach} w ON w.cut = b.day "
+            f"JOIN snapshots s ON s.{ACCOUNT} = b.{ACCOUNT} AND s.day = w.day"
+        )
+    known = sql.both([f"b.{ACCOUNT} = s.{ACCOUNT}", "b.day <= s.day", window.holds("b.day")])
+    return f"snapshots s JOIN {periods} b ON {known}"
 
 
 def _combined(atom: Atom, column: str) -> str:
     if atom.value:
-        call, counted = "COUNT(DISTINCT b.v)", f"b.p_{column} > 0"
-    else:
-        call, counted = atom.combine.format(f"b.p_{column}"), ""
-    return sql.aggregate(call, *_conditions(atom), counted)
+        return sql.aggregate("COUNT(DISTINCT b.v)", *atom.at, f"b.p_{column} > 0")
+    return sql.aggregate(atom.combine.format(f"b.p_{column}"), *atom.at)
 
 
-def _conditions(atom: Atom) -> Iterator[str]:
-    yield atom.window.holds("b.day")
-    yield from atom.at
-
-
-def _latest_sql(atom: Atom, *, periods: str) -> str:
-    conditions = sql.both(_conditions(atom))
+def _latest_sql(atom: Atom, known: str) -> str:
+    conditions = sql.both(atom.at)
     ordered = (
         f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, b.v AS a0, ROW_NUMBER() OVER "
         f"(PARTITION BY s.{ACCOUNT}, s.day ORDER BY b.last_day DESC, b.v DESC) AS nth "
-        f"FROM {_known_periods(periods, [atom])}{f' WHERE {conditions}' if conditions else ''}"
+        f"FROM {known}{f' WHERE {conditions}' if conditions else ''}"
     )
     return f"SELECT {ACCOUNT}, day, a0 FROM ({ordered}) q WHERE nth = 1"

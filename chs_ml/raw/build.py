@@ -12,7 +12,8 @@ from chs_ml.errors import TableError
 from chs_ml.findings import Finding, error, raise_errors, warning
 from chs_ml.outcome import Outcome, plain_text
 from chs_ml.raw import sql
-from chs_ml.raw.atoms import Registry, cut_days, period_sql, snapshot_sql
+from chs_ml.raw.atoms import Registry, Window, cut_days, period_sql, reach_sql, snapshot_sql
+from chs_ml.raw.beside import check_beside_outcome
 from chs_ml.raw.catalogue import catalogue
 from chs_ml.raw.contracts import (
     day_number,
@@ -43,6 +44,8 @@ SNAPSHOT_DATE = "snapshot_date"
 OUTCOME = "outcome"
 EPOCH = date(1970, 1, 1)
 SOON = 60
+MANY_DAYS = 60
+"""Snapshot days beyond which accounts no longer share them: then each account meets its own periods only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +133,18 @@ def snapshots_of(
         What the checks of the raw tables said.
     """
     if frame is not None:
-        return with_catalogue(recipe), frame, ()
+        return _as_table_of_metrics(recipe), frame, ()
     table = examine_tables(recipe)
     failed = any(finding.severity == "error" for finding in table.findings)
-    return with_catalogue(recipe), None if failed else table.frame, table.findings
+    return _as_table_of_metrics(recipe), None if failed else table.frame, table.findings
+
+
+def _as_table_of_metrics(recipe: "Recipe") -> "Recipe":
+    """The recipe for the table as it was made: metrics that were left out are no columns to be ignored."""
+    standard = catalogue(recipe)
+    ignored = tuple(name for name in recipe.data.ignore if name not in standard)
+    data = recipe.data.model_copy(update={"ignore": ignored})
+    return with_catalogue(recipe).model_copy(update={"data": data})
 
 
 def examine_tables(recipe: "Recipe", *, engine: Engine | None = None) -> SnapshotTable:
@@ -229,6 +240,8 @@ class _Build:
     def _make_outcomes(self, checks: TableChecks) -> dict[str, int]:
         if self.cut is None:
             self._undated()
+            table = self.tables[self.outcomes.from_]
+            checks.findings += check_beside_outcome(self.engine, table, self.outcomes)
             return {}
         self.engine.keep("due", self._due_sql(self.cut))
         if self.spec.kind == "renewal":
@@ -305,7 +318,8 @@ class _Build:
             yes += [] if self.outcomes.churned is None else [plain_text(self.outcomes.churned).lower()]
             listed = ", ".join(sql.text(value) for value in yes)
             found[f"{name}.{column}"] = (
-                f"SELECT f.{ACCOUNT} AS {ACCOUNT}, MAX(CASE WHEN {word} IN ({listed}) THEN 1 ELSE 0 END) AS churned "
+                f"SELECT f.{ACCOUNT} AS {ACCOUNT}, "
+                f"MAX(CASE WHEN {word} IN ({listed}) THEN 1 ELSE 0 END) AS churned "
                 f"FROM {sql.name(self.tables[name].facts)} f GROUP BY f.{ACCOUNT}"
             )
         return found
@@ -319,19 +333,29 @@ class _Build:
             return pd.DataFrame()
         cuts = cut_days(days, registry.offsets)
         self.engine.load("cuts", cuts)
+        reaches: dict[Window, str] = {}
         for relation, atoms in registry.relations.items():
-            alias, table = registry.alias(relation), self.tables[relation.table]
-            first_cut = int(cuts["day"].iloc[0])
-            self.engine.keep(f"p{alias}", period_sql(relation, atoms, table, first_cut=first_cut))
-            self.engine.keep(alias, snapshot_sql(relation, atoms, periods=f"p{alias}"))
+            periods, first_cut = registry.periods(relation), int(cuts["day"].iloc[0])
+            table = self.tables[relation.table]
+            self.engine.keep(periods, period_sql(relation, atoms, table, first_cut=first_cut))
+            for window in registry.windows(relation):
+                reach = self._reach(window, reaches) if len(days) <= MANY_DAYS else None
+                here = {atom: column for atom, column in atoms.items() if atom.window == window}
+                select = snapshot_sql(here, periods=periods, reach=reach)
+                self.engine.keep(registry.result(relation, window), select)
         return _finished(self.engine.frame(_collected_sql(registry, formulas)), dated=self.cut is not None)
+
+    def _reach(self, window: Window, made: dict[Window, str]) -> str:
+        if window not in made:
+            made[window] = f"reach{len(made)}"
+            self.engine.keep(made[window], reach_sql(window))
+        return made[window]
 
 
 def _collected_sql(registry: Registry, formulas: Mapping[str, str]) -> str:
     columns = [f"{formula} AS {sql.name(name)}" for name, formula in formulas.items()]
     joins = [f"JOIN outcomes o ON o.{ACCOUNT} = s.{ACCOUNT} AND o.day = s.day"]
-    for relation in registry.relations:
-        alias = registry.alias(relation)
+    for alias in registry.results:
         joins.append(f"LEFT JOIN {alias} ON {alias}.{ACCOUNT} = s.{ACCOUNT} AND {alias}.day = s.day")
     listed = ", ".join(
         [f"s.{ACCOUNT} AS {ACCOUNT}", f"s.day AS {SNAPSHOT_DATE}", *columns, f"o.outcome AS {OUTCOME}"]
@@ -341,9 +365,9 @@ def _collected_sql(registry: Registry, formulas: Mapping[str, str]) -> str:
 
 def _finished(frame: pd.DataFrame, *, dated: bool) -> pd.DataFrame:
     # an engine that fetched nothing but blanks does not know that they are texts
-    frame = frame.astype({name: "str" for name in frame.columns[frame.dtypes == object]})
+    frame = frame.astype({name: "str" for name in frame.columns if pd.api.types.is_object_dtype(frame[name])})
     account = frame[ACCOUNT].astype("str")
     if not dated:
-        return frame.drop(columns=SNAPSHOT_DATE).assign(**{ACCOUNT: account})
+        return frame.drop(columns=SNAPSHOT_DATE).assign(account_id=account)
     days = pd.to_datetime(frame[SNAPSHOT_DATE].astype("int64"), unit="D").astype("datetime64[us]")
-    return frame.assign(**{ACCOUNT: account, SNAPSHOT_DATE: days})
+    return frame.assign(account_id=account, snapshot_date=days)

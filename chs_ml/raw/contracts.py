@@ -46,11 +46,11 @@ def with_replaced_sql(table: RawTable, staged: str, *, grace: int) -> str:
     start, product = sql.name(table.day(str(table.standard("start")))), _product(table)
     last = f"COALESCE(t.{sql.name(table.day(end))}, {FAR})"
     terms = (
-        f"SELECT DISTINCT t.{ACCOUNT} AS {ACCOUNT}, {product} AS product, t.{start} AS starts, {last} AS ends, "
-        f"t.{DAY} AS {DAY} FROM ({staged}) t"
+        f"SELECT DISTINCT t.{ACCOUNT} AS {ACCOUNT}, {product} AS product, t.{start} AS starts, "
+        f"{last} AS ends, t.{DAY} AS {DAY} FROM ({staged}) t"
     )
     replaced = (
-        f"SELECT i.{ACCOUNT}, i.product, i.starts, i.ends, MIN(GREATEST(j.starts, j.{DAY})) AS {REPLACED} "
+        f"SELECT i.{ACCOUNT}, i.product, i.starts, i.ends, MIN(j.starts) AS {REPLACED} "
         f"FROM (SELECT DISTINCT {ACCOUNT}, product, starts, ends FROM ({terms}) a) i JOIN ({terms}) j "
         f"ON i.{ACCOUNT} = j.{ACCOUNT} AND i.product = j.product AND j.starts > i.starts "
         f"AND j.starts < i.ends - {grace} AND j.ends > i.ends "
@@ -136,8 +136,10 @@ def due_from_renewals_sql(table: RawTable, spec: "OutcomeSpec", *, cut: int) -> 
     )
     smaller = "(followed > 0 AND mrr_next < mrr)"
     outcome = (
-        f"CASE WHEN due > {cut} OR undecided > 0 THEN '{Outcome.OPEN}' WHEN churned = n THEN '{Outcome.CHURNED}' "
-        f"WHEN churned > 0 OR contracted > 0 OR {smaller} THEN '{Outcome.CONTRACTED}' ELSE '{Outcome.RENEWED}' END"
+        f"CASE WHEN due > {cut} OR undecided > 0 THEN '{Outcome.OPEN}' "
+        f"WHEN churned = n THEN '{Outcome.CHURNED}' "
+        f"WHEN churned > 0 OR contracted > 0 OR {smaller} THEN '{Outcome.CONTRACTED}' "
+        f"ELSE '{Outcome.RENEWED}' END"
     )
     return (
         f"SELECT {ACCOUNT}, due, {outcome} AS outcome, mrr, mrr_next, CAST(NULL AS BIGINT) AS returned "
@@ -165,6 +167,7 @@ def outcome_sql(table: RawTable, spec: "OutcomeSpec") -> str:
         return f"CASE WHEN {lower} IN ({listed}) THEN {lower} {flags} END"
     churned = f"{lower} = {sql.text(plain_text(spec.churned).lower())}"
     if spec.renewed is None:
-        return f"CASE WHEN {churned} THEN 'churned' WHEN {lower} = 'open' THEN 'open' WHEN {word} IS NOT NULL THEN 'renewed' END"
+        others = f"WHEN {lower} = 'open' THEN 'open' WHEN {word} IS NOT NULL THEN 'renewed'"
+        return f"CASE WHEN {churned} THEN 'churned' {others} END"
     kept = ", ".join(sql.text(plain_text(value).lower()) for value in spec.renewed)
     return f"CASE WHEN {churned} THEN 'churned' WHEN {lower} IN ({kept}) THEN 'renewed' END"

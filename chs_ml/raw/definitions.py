@@ -84,7 +84,8 @@ class Compiler:
         if ago is None:
             raise RecipeError(f"[metrics.{name}] needs days: how long ago the metric is compared with.")
         now, before = (self.value(name, of, skip=skip) for skip in (0, ago))
-        return f"COALESCE(({now} - {before}) / NULLIF(ABS({now}) + ABS({before}), 0e0), {_number(spec.when_empty)})"
+        change = f"({now} - {before}) / NULLIF(ABS({now}) + ABS({before}), 0e0)"
+        return f"COALESCE({change}, {_number(spec.when_empty)})"
 
     def _part(self, name: str, part: str | None) -> str:
         return self.value(name, self._of(name, part))
@@ -94,8 +95,8 @@ class Compiler:
         if of is None or not of.is_defined or of.from_ is None or of.measure == LATEST:
             hint = nearest(str(part), [other for other in self.metrics if other != name])
             raise RecipeError(
-                f"[metrics.{name}] is made of {part!r}, which must be a metric that counts or measures rows of "
-                f"a raw table.{hint}"
+                f"[metrics.{name}] is made of {part!r}, which must be a metric that counts or measures rows "
+                f"of a raw table.{hint}"
             )
         return of
 
@@ -200,7 +201,8 @@ class _Measure:
         value = self.table.words(of)
         rows = self._rows().and_(self._known(of)).and_(Rows(where=(f"f.{sql.name(value)} IS NOT NULL",)))
         found = self.registry.ref(self._atom("COUNT(*)", "COUNT", rows, value=value))
-        return f"CASE WHEN COALESCE({found}, 0) > 0 THEN CAST({found} AS DOUBLE) ELSE {_number(self.spec.when_empty)} END"
+        empty = _number(self.spec.when_empty)
+        return f"CASE WHEN COALESCE({found}, 0) > 0 THEN CAST({found} AS DOUBLE) ELSE {empty} END"
 
     def _active_days(self) -> str:
         rows = self._rows()

@@ -32,7 +32,7 @@ def calendar(spec: "SnapshotSpec", *, first: date) -> list[int]:
     """
     last = min(spec.last or date.max, spec.data_cut or date.max)
     day = spec.first or first
-    days = []
+    days: list[int] = []
     while True:
         day = _month_end(day) if spec.every == "month" else day + timedelta(days=SUNDAY - day.weekday())
         if day > last:

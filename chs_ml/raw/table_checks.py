@@ -79,8 +79,8 @@ class TableChecks:
         self._numbers(table, staged, numbers, n)
         if self.cut is not None and table.time is not None and int(counts["future"]):
             text = (
-                f"{table.name}.{table.time}: {int(counts['future']):,} of {n:,} rows are dated after the data cut; "
-                f"they are not used."
+                f"{table.name}.{table.time}: {int(counts['future']):,} of {n:,} rows are dated after the "
+                f"data cut; they are not used."
             )
             self._say(warning("after-the-cut", table.name, text, count=int(counts["future"])))
         self._reject(table, whole=whole)
@@ -93,8 +93,8 @@ class TableChecks:
         filled = "".join(f", COUNT({sql.name(number)}) AS {sql.name(number)}" for number in numbers)
         select = (
             f"SELECT COUNT(*) AS n, COUNT(*) FILTER (WHERE {ACCOUNT} IS NULL) AS no_account, "
-            f"COUNT(*) FILTER (WHERE {DAY} IS NULL) AS no_day, COUNT(*) FILTER (WHERE {DAY} > {cut}) AS future"
-            f"{filled} FROM ({staged}) u"
+            f"COUNT(*) FILTER (WHERE {DAY} IS NULL) AS no_day, "
+            f"COUNT(*) FILTER (WHERE {DAY} > {cut}) AS future{filled} FROM ({staged}) u"
         )
         return self.engine.frame(select).iloc[0]
 
@@ -146,7 +146,10 @@ class TableChecks:
                 continue
             raw = f"t.{sql.name(column)}"
             bad = f"NOT ({blank_sql(raw, 'text')}) AND {table.forms[staged_name]} IS NULL"
-            select = f"SELECT {raw} AS value, COUNT(*) AS n FROM {sql.name(table.raw)} t WHERE {bad} GROUP BY {raw} ORDER BY {raw}"
+            select = (
+                f"SELECT {raw} AS value, COUNT(*) AS n FROM {sql.name(table.raw)} t WHERE {bad} "
+                f"GROUP BY {raw} ORDER BY {raw}"
+            )
             found = self.engine.frame(select)
             if len(found):
                 count = int(found["n"].sum())
@@ -166,7 +169,10 @@ class TableChecks:
             f" AS {ACCOUNT},", " AS chs_account,", 1
         )
         reason = f"CASE WHEN chs_account IS NULL THEN 'no account' WHEN {DAY} IS NULL THEN 'no date' END"
-        bad = f"SELECT {sql.names(table.types)}, {reason} AS rejected_because FROM ({judged}) u WHERE chs_account IS NULL OR {DAY} IS NULL"
+        bad = (
+            f"SELECT {sql.names(table.types)}, {reason} AS rejected_because FROM ({judged}) u "
+            f"WHERE chs_account IS NULL OR {DAY} IS NULL"
+        )
         frames = [self.engine.frame(bad)]
         if table.name in self.repeated:
             frames.append(self.engine.frame(self._copies_sql(table)))
@@ -197,15 +203,16 @@ class TableChecks:
             return
         select = (
             f"SELECT f.{ACCOUNT} AS account, COUNT(*) AS n FROM {sql.name(table.facts)} f "
-            f"LEFT JOIN (SELECT DISTINCT {ACCOUNT} FROM {sql.name(known.facts)}) k ON k.{ACCOUNT} = f.{ACCOUNT} "
-            f"WHERE k.{ACCOUNT} IS NULL GROUP BY f.{ACCOUNT} ORDER BY f.{ACCOUNT}"
+            f"LEFT JOIN (SELECT DISTINCT {ACCOUNT} FROM {sql.name(known.facts)}) k "
+            f"ON k.{ACCOUNT} = f.{ACCOUNT} WHERE k.{ACCOUNT} IS NULL "
+            f"GROUP BY f.{ACCOUNT} ORDER BY f.{ACCOUNT}"
         )
         found = self.engine.frame(select)
         if len(found):
             count = int(found["n"].sum())
             text = (
-                f"{table.name}: {count:,} rows belong to {len(found):,} accounts that the table {known.name} does "
-                f"not have: {first_few(map(str, found['account']))}. They are not used."
+                f"{table.name}: {count:,} rows belong to {len(found):,} accounts that the table {known.name} "
+                f"does not have: {first_few(map(str, found['account']))}. They are not used."
             )
             self._say(warning("unknown-accounts", table.name, text, count=count))
 
@@ -215,16 +222,13 @@ class TableChecks:
         if contracts is None or table.role not in ("usage", "active_users") or table.time is None:
             return
         start, end = contracts.day(str(contracts.standard("start"))), contracts.standard("end")
-        last = (
-            "CAST(NULL AS BIGINT)"
-            if end is None
-            else (
-                f"CASE WHEN COUNT(*) = COUNT({sql.name(contracts.day(end))}) THEN MAX({sql.name(contracts.day(end))}) END"
-            )
-        )
+        last = "CAST(NULL AS BIGINT)"
+        if end is not None:
+            ends = sql.name(contracts.day(end))
+            last = f"CASE WHEN COUNT(*) = COUNT({ends}) THEN MAX({ends}) END"
         terms = (
-            f"SELECT {ACCOUNT}, MIN({sql.name(start)}) AS starts, {last} AS ends FROM {sql.name(contracts.facts)} "
-            f"GROUP BY {ACCOUNT}"
+            f"SELECT {ACCOUNT}, MIN({sql.name(start)}) AS starts, {last} AS ends "
+            f"FROM {sql.name(contracts.facts)} GROUP BY {ACCOUNT}"
         )
         link = table.spec.account_from
         linked = link is not None and link.table == contracts.name
@@ -245,8 +249,8 @@ class TableChecks:
         count, n = int(found[which]), int(found["n"])
         if count:
             text = (
-                f"{table.name}.{table.time}: {count:,} of {n:,} rows ({count / n:.1%}) {words}, the first of account "
-                f"{str(found[f'first_{which}'])!r}. Are the dates, or the keys, right?"
+                f"{table.name}.{table.time}: {count:,} of {n:,} rows ({count / n:.1%}) {words}, the first of "
+                f"account {str(found[f'first_{which}'])!r}. Are the dates, or the keys, right?"
             )
             code = {"early": "before-contract", "late": "after-contract"}[which]
             self._say(warning(code, table.name, text, count=count))
@@ -258,7 +262,10 @@ class TableChecks:
             select = f"SELECT COUNT(*) AS n FROM {sql.name(table.facts)} f WHERE f.{key} < f.{DAY}"
             count = int(self.engine.frame(select)["n"].iloc[0])
             if count:
-                text = f"{table.name}.{date_column}: {count:,} rows have a date before {table.time}, when the row became known."
+                text = (
+                    f"{table.name}.{date_column}: {count:,} rows have a date before {table.time}, when the "
+                    f"row became known."
+                )
                 self._say(warning("filled-in-before", table.name, text, count=count))
 
     def check_renewals(self, table: RawTable, spec: "OutcomeSpec") -> None:
@@ -268,14 +275,16 @@ class TableChecks:
         due, word = sql.name(table.day(str(table.standard("due")))), outcome_sql(table, spec)
         select = (
             f"SELECT f.{ACCOUNT} AS account, {word} AS outcome FROM {sql.name(table.facts)} f "
-            f"WHERE f.{due} > {self.cut} AND {word} IS NOT NULL AND {word} <> '{Outcome.OPEN}' ORDER BY f.{due}, f.{ACCOUNT}"
+            f"WHERE f.{due} > {self.cut} AND {word} IS NOT NULL AND {word} <> '{Outcome.OPEN}' "
+            f"ORDER BY f.{due}, f.{ACCOUNT}"
         )
         found = self.engine.frame(select)
         if len(found):
             words = ", ".join(sorted(set(found["outcome"])))
             text = (
-                f"{table.name}: {len(found):,} renewals that come due after the data cut already have an outcome "
-                f"({words}): accounts {first_few(map(str, found['account']))}. They are open, and neither train nor judge."
+                f"{table.name}: {len(found):,} renewals that come due after the data cut already have an "
+                f"outcome ({words}): accounts {first_few(map(str, found['account']))}. They are open, and "
+                f"neither train nor judge."
             )
             self._say(warning("outcome-after-the-cut", table.name, text, count=len(found)))
 
@@ -303,7 +312,8 @@ def check_labels(engine: Engine, churned: Mapping[str, str], main: str) -> Itera
         found = engine.frame(select).iloc[0]
         if int(found["bad"]):
             text = (
-                f"{main} and {name} disagree about who churned: on {int(found['bad']):,} of {int(found['n']):,} "
-                f"accounts, the first {str(found['first_account'])!r}. Which of them is right?"
+                f"{main} and {name} disagree about who churned: on {int(found['bad']):,} of "
+                f"{int(found['n']):,} accounts, the first {str(found['first_account'])!r}. "
+                f"Which of them is right?"
             )
             yield warning("labels-disagree", name, text, count=int(found["bad"]))

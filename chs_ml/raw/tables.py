@@ -42,8 +42,8 @@ def _check_columns(table: RawTable) -> None:
         table._type(column)
     if table.time is not None and table.types[table.time] not in ("date", "text"):
         raise TableError(
-            f"[tables.{table.name}] the column {table.time!r}, from which rows are known, must hold dates; it "
-            f"holds numbers."
+            f"[tables.{table.name}] the column {table.time!r}, from which rows are known, must hold dates; "
+            f"it holds numbers."
         )
 
 
@@ -122,7 +122,8 @@ def _one_per_id_sql(table: RawTable) -> str:
     copy = RawTable(table.name, table.spec, table.types)
     keys = ", ".join(copy.forms[copy.words(column)] for column in table.spec.id)
     return (
-        f"SELECT {columns} FROM (SELECT t.*, ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY {order}) AS nth_of_id "
+        f"SELECT {columns} FROM (SELECT t.*, "
+        f"ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY {order}) AS nth_of_id "
         f"FROM {sql.name(table.raw)} t) q WHERE nth_of_id = 1"
     )
 

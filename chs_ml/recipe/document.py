@@ -70,7 +70,7 @@ class Recipe(Section):
         later = [name for name in self.metrics if name in self.validation.later_columns]
         if later:
             raise ValueError(
-                f"[validation] treated and churn_date are known after the snapshot only and are no metrics; "
+                f"[validation] treated and churn_date are known only after the snapshot and are no metrics; "
                 f"[metrics] names {later}"
             )
         both = [name for name in self.metrics if name in self.data.ignore]
@@ -83,8 +83,8 @@ class Recipe(Section):
         for promise in self.validation.promises:
             if promise.tier not in self.tiers:
                 raise ValueError(
-                    f"[[validation.promises]] names the tier {promise.tier!r}, which [tiers] has not"
-                    f"{_near(promise.tier, self.tiers)}"
+                    f"[[validation.promises]] names the tier {promise.tier!r}; [tiers] has "
+                    f"{', '.join(self.tiers)}"
                 )
         return self
 
@@ -131,6 +131,11 @@ class Recipe(Section):
         there = str(Path(path).absolute())
         return self.model_copy(update={"data": self.data.model_copy(update={"path": there})})
 
+    def with_bootstrap(self, replicates: int) -> "Recipe":
+        """Return the recipe with so many replicates for the intervals of the weights."""
+        model = self.model.model_copy(update={"bootstrap": replicates})
+        return self.model_copy(update={"model": model})
+
     def with_base_rate(self, base_rate: float) -> "Recipe":
         """Return the recipe with the health scale anchored at this churn rate."""
         scale = self.scale.model_copy(update={"base_rate": base_rate})
@@ -144,7 +149,7 @@ class Recipe(Section):
         """Return the recipe with more metric definitions, as a recipe would write them.
 
         What the recipe itself says about a metric of that name goes first; a metric that ``[data] ignore``
-        names is left out, and that name is not ignored any more.
+        names is left out.
         """
         ignored = set(self.data.ignore)
         metrics = {
@@ -157,9 +162,7 @@ class Recipe(Section):
                 metrics[name] = MetricSpec.model_validate({**content, **said})
         metrics |= {name: spec for name, spec in self.metrics.items() if name not in metrics}
         kept = {name: spec for name, spec in metrics.items() if name not in ignored}
-        rest = tuple(name for name in self.data.ignore if name not in metrics)
-        data = self.data.model_copy(update={"ignore": rest})
-        return self.model_copy(update={"metrics": kept, "data": data})
+        return self.model_copy(update={"metrics": kept})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as plain values that `load_recipe` takes, without the folders of a machine.
@@ -171,7 +174,10 @@ class Recipe(Section):
         del plain["data"]["path"], plain["model"]["threads"]
         for name, spec in self.metrics.items():
             if not spec.is_defined:
-                plain["metrics"][name] = {key: plain["metrics"][name][key] for key in _DESCRIPTION}
+                said = spec.model_fields_set if self.tables else _DESCRIPTION  # the catalogue says the rest
+                plain["metrics"][name] = {
+                    key: plain["metrics"][name][key] for key in _DESCRIPTION if key in said
+                }
         if self.model.prior is not None:
             plain["model"]["prior"] = Path(self.model.prior).name
         for table in plain["tables"].values():
@@ -210,8 +216,8 @@ def _snapshot_table(content: Mapping[str, Any]) -> Any:
     for key, value in fixed.items():
         if said.get(key, value) != value:
             raise ValueError(
-                f"[data] {key} cannot be set in a recipe with [tables], where it is {value!r}: [snapshots] and "
-                f"[outcomes] say it"
+                f"[data] {key} cannot be set in a recipe with [tables], where it is {value!r}: [snapshots] "
+                "and [outcomes] say it"
             )
     return {**said, **fixed}
 
@@ -226,7 +232,8 @@ def raw_problems(recipe: Recipe) -> Iterator[str]:
         if problem:
             yield f"[tables.{name}] {problem}"
         if table.account_from is not None and table.account_from.table not in tables:
-            yield f"[tables.{name}] account_from names no table of this recipe{_near(table.account_from.table, tables)}"
+            hint = _near(table.account_from.table, tables)
+            yield f"[tables.{name}] account_from names no table of this recipe{hint}"
     for name in (outcomes.from_, *outcomes.compare):
         if name not in tables:
             yield f"[outcomes] names the table {name!r}, which the recipe has not{_near(name, tables)}"

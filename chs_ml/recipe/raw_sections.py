@@ -195,8 +195,9 @@ class MetricSpec(Section):
         count (rows), sum, mean, min, max, distinct (values), active_days (days with a row), share (of rows
         that meet `where`), slope (per day, of the daily sums or counts in the window), recency (days since
         the last row, or the latest date in `of`), age (days since the first), until (days to the earliest
-        date in `of`), latest (value), ratio (`of` divided by `per`, both metrics), difference (`of` minus `per`) or
-        change (of the metric `of`: ``(now - before) / (|now| + |before|)`` against the window before it).
+        date in `of`), latest (value), ratio (`of` divided by `per`, both metrics), difference (`of` minus
+        `per`) or change (of the metric `of`: ``(now - before) / (|now| + |before|)`` against the window
+        before it).
     of : str, optional
         Column, or for ratio and change the metric.
     since : str, optional

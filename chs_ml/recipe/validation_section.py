@@ -62,8 +62,8 @@ class ValueSpec(Section):
             raise ValueError(f"incentive and contact belong together; {lacking[0]} is missing")
         if self.customer_value is None and self.incentive is not None and self.incentive >= 1.0:
             raise ValueError(
-                f"incentive must be a share of the account's value, below 1, got {self.incentive!r}; an amount "
-                "needs customer_value beside it"
+                f"incentive must be a share of the account's value, below 1, got {self.incentive!r}; an "
+                "amount needs customer_value beside it"
             )
         return self
 

@@ -65,9 +65,9 @@ class Oracle:
     def __init__(self, tables: dict[str, pd.DataFrame], metrics: dict[str, MetricSpec]) -> None:
         self.tables, self.metrics = tables, metrics
 
-    def value(self, name: str, account: int, day: pd.Timestamp) -> Any:
+    def values(self, account: int, day: pd.Timestamp) -> dict[str, Any]:
         known = cut_at({table: f[f["account_id"] == account] for table, f in self.tables.items()}, day, SPECS)
-        return self.of(self.metrics[name], known, day, 0)
+        return {name: self.of(spec, known, day, 0) for name, spec in self.metrics.items()}
 
     def of(self, spec: MetricSpec, known: dict[str, pd.DataFrame], day: pd.Timestamp, skip: int) -> Any:
         default = np.nan if spec.when_empty is None else spec.when_empty
@@ -106,7 +106,9 @@ class Oracle:
     def ran(self, frame: pd.DataFrame, day: pd.Timestamp, ago: int) -> pd.Series:
         return running(frame, day - pd.Timedelta(days=ago))
 
-    def summed(self, spec: MetricSpec, frame: pd.DataFrame, dates: pd.Series, end: pd.Timestamp) -> Any:
+    def summed(  # noqa: PLR0911 - one line per measure
+        self, spec: MetricSpec, frame: pd.DataFrame, dates: pd.Series, end: pd.Timestamp
+    ) -> Any:
         if spec.measure == "count":
             return float(len(frame)) or None
         if spec.measure == "active_days":
@@ -147,8 +149,7 @@ def compare(content: dict[str, Any], tables: dict[str, pd.DataFrame], *, rows: i
     frame = build_snapshots(recipe).frame.sample(rows, random_state=0)
     oracle = Oracle(tables, recipe.metrics)
     for row in frame.to_dict("records"):
-        for name in recipe.metrics:
-            wanted = oracle.value(name, int(row["account_id"]), row["snapshot_date"])
+        for name, wanted in oracle.values(int(row["account_id"]), row["snapshot_date"]).items():
             found = row[name]
             same = (
                 wanted == found

@@ -78,5 +78,7 @@ def test_five_undated_tables_of_telecom_pe(root: Path, shared_data: Path) -> Non
     wanted = tickets[tickets["severidad"].isin(["Critica", "Alta"])].groupby("company_id").size()
     found = table.frame.set_index("account_id")["critical_tickets"]
     assert (found == wanted.rename(index=str).reindex(found.index, fill_value=0)).all()
+    for column in ("risk_score", "motivo_abandono"):
+        assert "alone separates churned accounts" in told(table, "suspected-leak", column).message
     recipe = load_recipe(root / "training" / "telecom_pe.toml").with_data(shared_data / "b2b-telecom-pe")
     assert not [finding for finding in check_dataset(recipe) if finding.severity == "error"]

@@ -1,0 +1,278 @@
+"""What the judging commands judge: a table of any scores, or a model's scores of a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chs_ml.cli.running import remark
+from chs_ml.errors import NotEnoughData, TableError, first_few, nearest
+from chs_ml.metric import Kind
+from chs_ml.outcome import churn_codes, coded_by_value
+from chs_ml.recipe import Recipe, load_recipe
+from chs_ml.table import read_table
+from chs_ml.tiers import Tiers
+from chs_ml.validation import Policy, Promise, ValidationReport
+from chs_ml.validation import validate as validated
+from chs_ml.validation.columns import numbers, probabilities
+from chs_ml.values import read_values
+
+if TYPE_CHECKING:
+    from chs_ml.health_model import HealthModel
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Names of the columns of a table of scores, by the part they play; `churned` is an outcome's value."""
+
+    score: str = "health_score"
+    outcome: str | None = None
+    churned: str | None = None
+    probability: str | None = None
+    tier: str | None = None
+    account: str | None = None
+    value: str | None = None
+    segment: str | None = None
+    snapshot_date: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judged:
+    """Columns that are judged, and how.
+
+    Attributes
+    ----------
+    table : DataFrame of shape (n, any)
+        The table as read.
+    outcomes, score, probability, value : ndarray of shape (n,)
+        Churn codes, scores, probabilities and values; the last two may be None.
+    tier, account, segment : ndarray of object, shape (n,), or None
+        Labels.
+    snapshot_date : Series of shape (n,), or None
+        Dates as read.
+    tiers : Tiers or None
+        Where the score is cut; None leaves that to validation.
+    settings : Recipe
+        Its ``[validation]`` and ``[data]`` say how to judge.
+    columns : Columns
+        Names, for other tables of the same form.
+    model : HealthModel or None
+        Whose scores they are.
+    """
+
+    table: pd.DataFrame
+    outcomes: Array
+    score: Array
+    probability: Array | None = None
+    value: Array | None = None
+    tier: Any = None
+    account: Any = None
+    segment: Any = None
+    snapshot_date: pd.Series | None = None
+    tiers: Tiers | None = None
+    settings: Recipe
+    columns: Columns
+    model: "HealthModel | None" = None
+
+    @property
+    def policy(self) -> Policy:
+        """Thresholds of the verdicts."""
+        return Policy(**self.settings.validation.policy_values)
+
+    def rows(self, mask: Mask) -> "Judged":
+        """Take the rows of a mask of shape (n,)."""
+        taken: dict[str, Any] = {}
+        for part in fields(self):
+            column = getattr(self, part.name)
+            if isinstance(column, np.ndarray):
+                taken[part.name] = column[mask]
+            elif isinstance(column, pd.Series | pd.DataFrame):
+                taken[part.name] = column[mask].reset_index(drop=True)
+        return replace(self, **taken)
+
+    def column(self, name: str) -> pd.Series:
+        """A column of the table, by name."""
+        return column_of(self.table, name)
+
+    def yes_or_no(self, name: str) -> Mask:
+        """A column of the table in which every row says yes or no."""
+        values, bad = read_values(self.column(name), Kind.YES_NO)
+        unsaid = bad | np.isnan(values)
+        if unsaid.any():
+            raise TableError(
+                f"{name} must say yes or no in every row; {int(unsaid.sum()):,} of {len(values):,} do not, "
+                f"the first in row {int(np.argmax(unsaid)) + 1}."
+            )
+        return np.asarray(values == 1.0)
+
+    def report(self) -> ValidationReport:
+        """Judge."""
+        spec = self.settings.validation
+        return validated(
+            self.outcomes,
+            score=self.score,
+            probability=self.probability,
+            tier=self.tier,
+            tiers=self.tiers,
+            value=self.value,
+            account=self.account,
+            segment=self.segment,
+            out_of_time=None if self.model is None else self._out_of_time(),
+            promises=tuple(Promise(**promise) for promise in spec.promise_values),
+            policy=self.policy,
+            **spec.bootstrap_values,
+        )
+
+    def _out_of_time(self) -> bool | None:
+        """True where all rows come after the training data; else a remark that the model may know them."""
+        period = _training_period(self)
+        if period is None or self.snapshot_date is None:
+            remark("Note: make sure that the model was not trained on these rows; nothing here can tell.")
+            return None
+        early = int((self.snapshot_date <= pd.Timestamp(period[1])).sum())
+        if early:
+            remark(
+                f"Note: {early:,} of {len(self.score):,} rows are not later than the training data "
+                f"({period[1]}); the model may have seen them."
+            )
+        return None if early else True
+
+    def unseen(self) -> "Judged":
+        """The rows that a model was surely not trained on, as far as dates can tell; a remark says which.
+
+        Snapshots from the day on which the outcome windows of all training rows were over. Refused where
+        no row is left.
+        """
+        period = None if self.model is None else _training_period(self)
+        if self.model is None or period is None or self.snapshot_date is None:
+            remark("Note: use rows on which nothing was fitted or chosen; nothing here can tell.")
+            return self
+        data = self.settings.data
+        reach = pd.Timedelta(days=data.lead_days + (data.horizon_days or 0))
+        later = (self.snapshot_date > pd.Timestamp(period[1]) + reach).to_numpy(dtype=bool)
+        if not later.any():
+            raise NotEnoughData(
+                f"No row comes after the outcome windows of the training data, which ends on {period[1]}. "
+                "Give later rows, or train with an earlier [split] test_from."
+            )
+        if not later.all():
+            remark(f"Note: {int((~later).sum()):,} rows that training may have known are left out.")
+        return self.rows(later)
+
+
+def _training_period(judged: Judged) -> Any:
+    return None if judged.model is None else judged.model.facts.get("snapshots")
+
+
+def column_of(table: pd.DataFrame, name: str) -> pd.Series:
+    """A column by name; a TableError names the nearest one."""
+    if name not in table.columns:
+        hint = nearest(name, table.columns) or f" It has {first_few(table.columns)}."
+        raise TableError(f"The table has no column {name!r}.{hint}")
+    return table[name]
+
+
+def outcomes_of(table: pd.DataFrame, name: str, churned: str | None) -> Array:
+    """Churn codes of a column of outcomes, in which one value may mean churned."""
+    outcomes = column_of(table, name)
+    return churn_codes(outcomes) if churned is None else coded_by_value(outcomes, churned=churned)
+
+
+def settings_of(
+    plain: Mapping[str, Any], recipe: Path | None, validation: Mapping[str, Any] | None = None
+) -> Recipe:
+    """How to judge: [validation] and [tiers] of a recipe file where one is given, with options over them.
+
+    Parameters
+    ----------
+    plain : mapping
+        The recipe otherwise, as `load_recipe` takes it.
+    recipe : Path, optional
+        Recipe file.
+    validation : mapping, optional
+        Keys of [validation] over all others; None is not given.
+    """
+    content = dict(plain)
+    if recipe is not None:
+        given = load_recipe(recipe).to_dict()
+        content |= {name: given[name] for name in ("tiers", "validation")}
+    said = {name: value for name, value in (validation or {}).items() if value not in (None, {})}
+    merged = {**content.get("validation", {}), **said}
+    if "value" in said:
+        merged["value"] = {**content.get("validation", {}).get("value", {}), **said["value"]}
+    return load_recipe({**content, "validation": merged})
+
+
+def judged_scores(
+    path: Path, columns: Columns, recipe: Path | None, validation: Mapping[str, Any] | None = None
+) -> Judged:
+    """Columns of a table of scores; without a column of outcomes every outcome is open."""
+    settings = settings_of({"data": {"outcome": columns.outcome or "outcome"}}, recipe, validation)
+    table = read_table(path)
+    given = {
+        part: None if name is None else column_of(table, name)
+        for part in ("probability", "tier", "account", "value", "segment", "snapshot_date")
+        for name in [getattr(columns, part)]
+    }
+    labels = {part: _objects(given[part]) for part in ("tier", "account", "segment")}
+    dates, value, probability = (given[part] for part in ("snapshot_date", "value", "probability"))
+    score = numbers(column_of(table, columns.score), columns.score)
+    return Judged(
+        table=table,
+        outcomes=np.full(len(table), np.nan)
+        if columns.outcome is None
+        else outcomes_of(table, columns.outcome, columns.churned),
+        score=score,
+        probability=None if probability is None else probabilities(probability),
+        value=None if value is None else numbers(value, "value"),
+        snapshot_date=None if dates is None else _dates(dates),
+        tiers=None if recipe is None else Tiers.from_bounds(settings.tiers),
+        settings=settings,
+        columns=columns,
+        **labels,
+    )
+
+
+def _objects(series: pd.Series | None) -> Any:
+    return None if series is None else series.to_numpy(dtype=object)
+
+
+def _dates(series: pd.Series) -> pd.Series:
+    from chs_ml.validation.history import read_dates
+
+    return read_dates(series, str(series.name))
+
+
+def judged_model(
+    path: Path, data: Path, recipe: Path | None, validation: Mapping[str, Any] | None = None
+) -> Judged:
+    """A model's scores of a table, which is read as the model's recipe says."""
+    from chs_ml.bundle import load_model
+    from chs_ml.dataset import build_dataset
+
+    model, table = load_model(path), read_table(data)
+    # without [metrics]: which columns are metrics is the model's business, the recipe is for the outcomes
+    settings = settings_of({**model.facts["recipe"], "metrics": {}}, recipe, validation)
+    dataset = build_dataset(settings, table)
+    scores = model.score(table)
+    return Judged(
+        table=table,
+        outcomes=dataset.churned,
+        score=scores["health_score"].to_numpy(),
+        probability=scores["churn_probability"].to_numpy(),
+        value=dataset.value,
+        account=dataset.account.to_numpy(dtype=object),
+        segment=_objects(dataset.segment),
+        snapshot_date=dataset.snapshot_date,
+        tiers=model.tiers if recipe is None else Tiers.from_bounds(settings.tiers),
+        settings=settings,
+        columns=Columns(account=model.carried.account, snapshot_date=model.carried.snapshot_date),
+        model=model,
+    )
