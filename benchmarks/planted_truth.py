@@ -56,8 +56,9 @@ def main() -> None:
         inside = np.array([covered for covered, _ in results])
         nulls = np.mean([reached for _, reached in results])
         each = ", ".join(f"{share:.0%}" for share in inside.mean(axis=0))
+        curves = "learned" if learn else "given"
         print(
-            f"{'learned' if learn else 'given'} curves, {arguments.seeds} seeds: true weight inside the 95 % interval "
+            f"{curves} curves, {arguments.seeds} seeds: true weight inside the 95 % interval "
             f"in {inside.mean():.1%} ({each}); null metrics reach zero in {nulls:.0%} of seeds "
             f"({time.perf_counter() - began:.0f} s)",
             flush=True,

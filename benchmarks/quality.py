@@ -175,9 +175,8 @@ def measure(path: Path, seeds: int) -> None:
         name: np.mean([log_losses(run[name], dataset.churned) for run in runs], axis=0) for name in runs[0]
     }
     seconds = time.perf_counter() - began
-    print(
-        f"\n{path.stem}: {dataset.n:,} rows, {dataset.n_churned:,} churned, {seeds} fold seeds, {seconds:.0f} s"
-    )
+    size = f"{dataset.n:,} rows, {dataset.n_churned:,} churned"
+    print(f"\n{path.stem}: {size}, {seeds} fold seeds, {seconds:.0f} s")
     print(f"{'model':32}{'log loss':>9}{'AUC':>7}{'ours - it':>11}{'error':>8}")
     for name, loss in losses.items():
         auc = np.mean([roc_auc_score(dataset.churned, run[name]) for run in runs])
@@ -187,8 +186,8 @@ def measure(path: Path, seeds: int) -> None:
     slopes = [calibration_slope(run[OURS], dataset.churned) for run in runs]
     p = np.concatenate([run[OURS] for run in runs])
     print(
-        f"calibration: slope {np.mean(slopes):.3f} ({min(slopes):.3f} to {max(slopes):.3f}), mean p - base rate "
-        f"{100 * (p.mean() - dataset.base_rate):+.2f} points, p from {p.min():.2g} to {p.max():.6g}",
+        f"calibration: slope {np.mean(slopes):.3f} ({min(slopes):.3f} to {max(slopes):.3f}), "
+        f"mean p - base rate {100 * (p.mean() - dataset.base_rate):+.2f} points, p from {p.min():.2g} to {p.max():.6g}",
         flush=True,
     )
 

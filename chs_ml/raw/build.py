@@ -238,10 +238,8 @@ class _Build:
     # --- outcomes and snapshots ---
 
     def _make_outcomes(self, checks: TableChecks) -> dict[str, int]:
-        if self.cut is None:
-            self._undated()
-            table = self.tables[self.outcomes.from_]
-            checks.findings += check_beside_outcome(self.engine, table, self.outcomes)
+        if self.cut is None or self.spec.kind == "undated":
+            self._undated(self.tables[self.outcomes.from_], checks)
             return {}
         self.engine.keep("due", self._due_sql(self.cut))
         if self.spec.kind == "renewal":
@@ -253,7 +251,7 @@ class _Build:
             grace = self.outcomes.grace_days
             self.engine.keep("outcomes", calendar_outcomes_sql(self.spec, grace=grace))
         checks.findings += self._returns()
-        checks.findings += check_labels(self.engine, self._ever_churned(), self.outcomes.from_)
+        checks.findings += check_labels(self.engine, self._ever_churned("due"), self.outcomes.from_)
         counted = self.engine.frame("SELECT outcome, COUNT(*) AS n FROM due GROUP BY outcome")
         found = dict(zip(counted["outcome"], map(int, counted["n"]), strict=True))
         return {str(outcome): found.get(str(outcome), 0) for outcome in Outcome}
@@ -286,15 +284,16 @@ class _Build:
             raise TableError("The calendar of [snapshots] has no day between its first day and the data cut.")
         return days
 
-    def _undated(self) -> None:
-        table = self.tables[self.outcomes.from_]
+    def _undated(self, table: RawTable, checks: TableChecks) -> None:
         word = outcome_sql(table, self.outcomes)
         self.engine.keep(
             "outcomes",
-            f"SELECT f.{ACCOUNT} AS {ACCOUNT}, CAST(0 AS BIGINT) AS day, MAX({word}) AS outcome "
+            f"SELECT f.{ACCOUNT} AS {ACCOUNT}, CAST({self.cut or 0} AS BIGINT) AS day, MAX({word}) AS outcome "
             f"FROM {sql.name(table.facts)} f GROUP BY f.{ACCOUNT}",
         )
         self.engine.keep("snapshots", f"SELECT {ACCOUNT}, day FROM outcomes")
+        checks.findings += check_beside_outcome(self.engine, table, self.outcomes)
+        checks.findings += check_labels(self.engine, self._ever_churned("outcomes"), self.outcomes.from_)
 
     def _returns(self) -> list[Finding]:
         soon = f"outcome = '{Outcome.CHURNED}' AND returned <= due + {self.outcomes.grace_days + SOON}"
@@ -307,16 +306,18 @@ class _Build:
         )
         return [warning("soon-back", self.outcomes.from_, text, count=count)]
 
-    def _ever_churned(self) -> dict[str, str]:
+    def _ever_churned(self, told: str) -> dict[str, str]:
         if not self.outcomes.compare:
             return {}
         churned = f"MAX(CASE WHEN outcome = '{Outcome.CHURNED}' THEN 1 ELSE 0 END) AS churned"
-        found = {self.outcomes.from_: f"SELECT {ACCOUNT}, {churned} FROM due GROUP BY {ACCOUNT}"}
+        found = {self.outcomes.from_: f"SELECT {ACCOUNT}, {churned} FROM {told} GROUP BY {ACCOUNT}"}
         for name, column in self.outcomes.compare.items():
             word = f"LOWER(f.{sql.name(self.tables[name].words(column))})"
             yes = ["churned", "1", "true", "yes"]
             yes += [] if self.outcomes.churned is None else [plain_text(self.outcomes.churned).lower()]
             listed = ", ".join(sql.text(value) for value in yes)
+            if self.tables[name].role == "cancellations":  # each row is a churn, whatever the column says
+                word, listed = "'1'", "'1'"
             found[f"{name}.{column}"] = (
                 f"SELECT f.{ACCOUNT} AS {ACCOUNT}, "
                 f"MAX(CASE WHEN {word} IN ({listed}) THEN 1 ELSE 0 END) AS churned "
@@ -343,7 +344,9 @@ class _Build:
                 here = {atom: column for atom, column in atoms.items() if atom.window == window}
                 select = snapshot_sql(here, periods=periods, reach=reach)
                 self.engine.keep(registry.result(relation, window), select)
-        return _finished(self.engine.frame(_collected_sql(registry, formulas)), dated=self.cut is not None)
+        return _finished(
+            self.engine.frame(_collected_sql(registry, formulas)), dated=self.spec.kind != "undated"
+        )
 
     def _reach(self, window: Window, made: dict[Window, str]) -> str:
         if window not in made:

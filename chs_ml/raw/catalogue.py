@@ -17,7 +17,8 @@ YEAR = 365
 def catalogue(recipe: "Recipe") -> dict[str, dict[str, Any]]:
     """Return the standard metrics of a recipe's tables, as ``[metrics]`` would define them."""
     windows = recipe.snapshots.windows if recipe.snapshots is not None else ()
-    if recipe.snapshots is not None and recipe.snapshots.kind == "undated":
+    timeless = recipe.snapshots is not None and recipe.snapshots.data_cut is None
+    if timeless:
         windows = (0,)
     found: dict[str, dict[str, Any]] = {}
     for name, table in recipe.tables.items():
@@ -27,7 +28,7 @@ def catalogue(recipe: "Recipe") -> dict[str, dict[str, Any]]:
             found |= chosen
         found |= dict(_attributes(name, table))
     found |= dict(_first_use(recipe, found))
-    if recipe.snapshots is not None and recipe.snapshots.kind == "undated":
+    if timeless:
         kept = {name: entry for name, entry in found.items() if _fits_undated(entry, found)}
         return {name.removesuffix("_0d"): _undated(entry) for name, entry in kept.items()}
     return found

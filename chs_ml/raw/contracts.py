@@ -50,7 +50,7 @@ def with_replaced_sql(table: RawTable, staged: str, *, grace: int) -> str:
         f"{last} AS ends, t.{DAY} AS {DAY} FROM ({staged}) t"
     )
     replaced = (
-        f"SELECT i.{ACCOUNT}, i.product, i.starts, i.ends, MIN(j.starts) AS {REPLACED} "
+        f"SELECT i.{ACCOUNT}, i.product, i.starts, i.ends, MIN(GREATEST(j.starts, j.{DAY})) AS {REPLACED} "
         f"FROM (SELECT DISTINCT {ACCOUNT}, product, starts, ends FROM ({terms}) a) i JOIN ({terms}) j "
         f"ON i.{ACCOUNT} = j.{ACCOUNT} AND i.product = j.product AND j.starts > i.starts "
         f"AND j.starts < i.ends - {grace} AND j.ends > i.ends "

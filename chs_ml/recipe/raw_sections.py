@@ -291,8 +291,9 @@ class SnapshotSpec(Section):
     Attributes
     ----------
     kind : {"calendar", "renewal", "undated"}
-        On a calendar, with an outcome within the horizon; a lead time before each renewal; or once, without
-        dates, where the tables have none (outcomes cannot be tested out of time then).
+        On a calendar, with an outcome within the horizon; a lead time before each renewal; or once, where
+        outcomes have no dates (they cannot be tested out of time then): at the data cut, or with all rows
+        of tables that have no dates either.
     every : {"month", "week"}
         Step of the calendar: month ends, or Sundays.
     first, last : date, optional
@@ -322,7 +323,7 @@ class SnapshotSpec(Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.kind == "undated":
-            given = [key for key in ("first", "last", "horizon_days", "data_cut") if getattr(self, key)]
+            given = [key for key in ("first", "last", "horizon_days") if getattr(self, key)]
             if given:
                 raise ValueError(f'{given[0]} makes no sense with kind = "undated"')
             return self

@@ -146,3 +146,18 @@ def test_more_snapshots_change_no_metric(tmp_path: Path, make_company: Make, mak
     assert both
     for day in both:
         assert_same_bits(monthly[monthly["snapshot_date"] == day], weekly[weekly["snapshot_date"] == day])
+
+
+def test_an_upgrade_takes_over_only_when_it_is_known(tmp_path: Path, make_recipe: Make) -> None:
+    columns = ["account_id", "product", "start", "end", "signed", "mrr", "seats", "term_id"]
+    rows = [
+        (1, "core", "2023-01-01", "2024-01-01", "2023-01-01", 100.0, 5, 0),
+        (1, "core", "2023-05-20", "2024-06-01", "2023-06-10", 150.0, 8, 1),  # booked three weeks late
+    ]
+    terms = pd.DataFrame(rows, columns=columns)
+    content = make_recipe(
+        {"contracts": terms}, tmp_path, ending=".csv", first="2023-05-01", last="2023-06-30"
+    )
+    frame = metrics_of(content).set_index("snapshot_date")
+    assert frame["contracts_mrr"].tolist() == [100.0, 150.0]
+    assert frame["contracts_running"].tolist() == [1.0, 1.0]

@@ -65,8 +65,9 @@ def test_ravenstack_names_its_faults(ravenstack: SnapshotTable) -> None:
     early = told(ravenstack, "before-contract", "usage")
     assert "(76.6%) are dated before the contract term they belong to" in early.message
     assert told(ravenstack, "duplicate-ids", "usage").count == 21
-    assert told(ravenstack, "labels-disagree", "accounts.churn_flag").count == 277 + 35
-    assert told(ravenstack, "labels-disagree", "subscriptions.churn_flag").count > 0
+    assert told(ravenstack, "labels-disagree", "churn_events.churn_event_id").count == 277
+    assert told(ravenstack, "labels-disagree", "subscriptions.churn_flag").count == 240 + 38
+    assert (ravenstack.frame["outcome"] == "churned").sum() == 110
     assert len(ravenstack.rejected["usage"]) == 21
 
 
