@@ -187,7 +187,8 @@ def measure(path: Path, seeds: int) -> None:
     p = np.concatenate([run[OURS] for run in runs])
     print(
         f"calibration: slope {np.mean(slopes):.3f} ({min(slopes):.3f} to {max(slopes):.3f}), "
-        f"mean p - base rate {100 * (p.mean() - dataset.base_rate):+.2f} points, p from {p.min():.2g} to {p.max():.6g}",
+        f"mean p - base rate {100 * (p.mean() - dataset.base_rate):+.2f} points, "
+        f"p from {p.min():.2g} to {p.max():.6g}",
         flush=True,
     )
 

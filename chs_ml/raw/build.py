@@ -288,8 +288,8 @@ class _Build:
         word = outcome_sql(table, self.outcomes)
         self.engine.keep(
             "outcomes",
-            f"SELECT f.{ACCOUNT} AS {ACCOUNT}, CAST({self.cut or 0} AS BIGINT) AS day, MAX({word}) AS outcome "
-            f"FROM {sql.name(table.facts)} f GROUP BY f.{ACCOUNT}",
+            f"SELECT f.{ACCOUNT} AS {ACCOUNT}, CAST({self.cut or 0} AS BIGINT) AS day, "
+            f"MAX({word}) AS outcome FROM {sql.name(table.facts)} f GROUP BY f.{ACCOUNT}",
         )
         self.engine.keep("snapshots", f"SELECT {ACCOUNT}, day FROM outcomes")
         checks.findings += check_beside_outcome(self.engine, table, self.outcomes)
