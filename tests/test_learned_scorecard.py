@@ -63,7 +63,6 @@ def test_weights_are_shares_and_the_margin_is_that_of_the_card() -> None:
         margin -= model.weight_fit_.beta[k] * measure.curve.evaluate(x[:, k]) / 100.0
     np.testing.assert_allclose(model.decision_function(x), margin, atol=1e-9)
     np.testing.assert_allclose(model.predict_proba(x)[:, 1], expit(margin), atol=1e-9)
-    np.testing.assert_allclose(model.mean_points_, model.card_.points(x).mean(axis=0))
     a, b, _ = (measure.curve for measure in model.card_.measures)
     assert isinstance(a, LinearCurve)
     assert isinstance(b, LinearCurve)
