@@ -12,6 +12,7 @@ import typer
 from chs_ml.cli.data_commands import check, simulate
 from chs_ml.cli.demo_command import demo
 from chs_ml.cli.judging_commands import compare, validate
+from chs_ml.cli.registry_commands import promote, register, rollback
 from chs_ml.cli.running import Commands
 from chs_ml.cli.scoring_commands import explain, score
 from chs_ml.cli.training_command import train
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, simulate, check, train, validate, compare, score, explain):
+for command in (demo, simulate, check, train, validate, compare, score, explain, register, promote, rollback):
     app.command()(command)
 
 

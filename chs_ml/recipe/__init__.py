@@ -7,18 +7,23 @@ from chs_ml.recipe.document import Recipe
 from chs_ml.recipe.loading import load_recipe
 from chs_ml.recipe.raw_sections import Condition, LinkSpec, MetricSpec, OutcomeSpec, SnapshotSpec, TableSpec
 from chs_ml.recipe.sections import DataSpec, ModelSpec, ScaleSpec, SplitSpec
+from chs_ml.recipe.serving_sections import GateSpec, HubSpotSpec, SalesforceSpec, WritebackSpec
 
 __all__ = [
     "Condition",
     "DataSpec",
+    "GateSpec",
+    "HubSpotSpec",
     "LinkSpec",
     "MetricSpec",
     "ModelSpec",
     "OutcomeSpec",
     "Recipe",
+    "SalesforceSpec",
     "ScaleSpec",
     "SnapshotSpec",
     "SplitSpec",
     "TableSpec",
+    "WritebackSpec",
     "load_recipe",
 ]

@@ -13,6 +13,7 @@ from chs_ml.errors import RecipeError, nearest
 from chs_ml.recipe.document import Recipe
 from chs_ml.recipe.raw_sections import Condition, LinkSpec, MetricSpec, OutcomeSpec, SnapshotSpec, TableSpec
 from chs_ml.recipe.sections import DataSpec, ModelSpec, ScaleSpec, SplitSpec
+from chs_ml.recipe.serving_sections import GateSpec, HubSpotSpec, SalesforceSpec, WritebackSpec
 
 
 def load_recipe(source: str | Path | Mapping[str, Any]) -> Recipe:
@@ -70,9 +71,17 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "scale": ScaleSpec,
     "snapshots": SnapshotSpec,
     "outcomes": OutcomeSpec,
+    "gate": GateSpec,
+    "writeback": WritebackSpec,
 }
 _NAMED: dict[str, type[BaseModel]] = {"metrics": MetricSpec, "tables": TableSpec}
-_INNER: dict[str, type[BaseModel]] = {"account_from": LinkSpec, "where": Condition, "among": Condition}
+_INNER: dict[str, type[BaseModel]] = {
+    "account_from": LinkSpec,
+    "where": Condition,
+    "among": Condition,
+    "salesforce": SalesforceSpec,
+    "hubspot": HubSpotSpec,
+}
 _MUST_BE = {
     "string_type": "a text in quotes",
     "int_type": "a whole number",
@@ -122,7 +131,7 @@ def _unknown_key(place: tuple[int | str, ...]) -> str:
         return f"Unknown table or key [{key}].{hint or _known(Recipe)}"
     section = str(place[0])
     spec = _NAMED.get(section) or _SECTIONS[section]
-    for part in place[2:-1]:
+    for part in place[2 if section in _NAMED else 1 : -1]:
         spec = _INNER.get(str(part), spec)
     return f"Unknown key {_key_path(place)}.{nearest(key, _names(spec)) or _known(spec)}"
 
