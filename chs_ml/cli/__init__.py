@@ -15,6 +15,7 @@ from chs_ml.cli.judging_commands import compare, validate
 from chs_ml.cli.registry_commands import promote, register, rollback
 from chs_ml.cli.running import Commands
 from chs_ml.cli.scoring_commands import explain, score
+from chs_ml.cli.serve_command import serve
 from chs_ml.cli.training_command import train
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, simulate, check, train, validate, compare, score, explain, register, promote, rollback):
+for command in (demo, simulate, check, train, validate, compare, score, explain, register, promote, rollback, serve):
     app.command()(command)
 
 
