@@ -17,6 +17,7 @@ from chs_ml.cli.running import Commands
 from chs_ml.cli.scoring_commands import explain, score
 from chs_ml.cli.serve_command import serve
 from chs_ml.cli.training_command import train
+from chs_ml.cli.writeback_command import write_back
 
 app = typer.Typer(
     cls=Commands,
@@ -26,7 +27,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, simulate, check, train, validate, compare, score, explain, register, promote, rollback, serve):
+for command in (
+    demo,
+    simulate,
+    check,
+    train,
+    validate,
+    compare,
+    score,
+    explain,
+    register,
+    promote,
+    rollback,
+    serve,
+    write_back,
+):
     app.command()(command)
 
 
