@@ -79,6 +79,12 @@ def score_file(
     return tally.summary(_told(model, chosen, top))
 
 
+def scored_chunk(model: HealthModel, frame: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Scores of a chunk, with columns of n reasons."""
+    scores, columns = _scored(model, frame, n)
+    return scores if columns is None else pd.concat([scores, columns], axis=1)
+
+
 def _scored(model: HealthModel, frame: pd.DataFrame, n: int) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Scores of a chunk and, in the same pass, the columns of n reasons."""
     if n == 0:

@@ -46,6 +46,8 @@ from chs_ml.validation.plain import from_plain, to_plain
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+REGISTERED = "models:/"
+"""What the name of a registered model begins with."""
 
 _NAME = re.compile(r"(?:scorecard|trees|report)-[0-9a-f]{12}\.(?:toml|txt|json)")
 _READS = 5
@@ -97,7 +99,8 @@ def load_model(path: str | Path) -> HealthModel:
     Parameters
     ----------
     path : str or Path
-        The bundle's folder.
+        The bundle's folder, or a registered model such as ``models:/customer-health@champion`` (needs the
+        extra ``mlflow``; see `chs_ml.registry`).
 
     Returns
     -------
@@ -109,7 +112,7 @@ def load_model(path: str | Path) -> HealthModel:
     BundleError
         Where there is no bundle, a file of it is missing or changed, or its format is newer.
     """
-    folder = Path(path)
+    folder = bundle_folder(path)
     _check_is_bundle(folder)
     manifest = _Manifest.read(folder)
     for _ in range(_READS):
@@ -128,9 +131,18 @@ def load_model(path: str | Path) -> HealthModel:
 
 def fingerprint_of(path: str | Path) -> str:
     """The sha256 in a bundle's manifest, which stands for the whole model."""
-    folder = Path(path)
+    folder = bundle_folder(path)
     _check_is_bundle(folder)
     return _Manifest.read(folder).sha256
+
+
+def bundle_folder(path: str | Path) -> Path:
+    """The folder of a bundle; of a registered model, where the registry keeps it or has put a copy."""
+    if not str(path).startswith(REGISTERED):
+        return Path(path)
+    from chs_ml.registry import registered_folder  # a registry knows bundles, not the other way round
+
+    return registered_folder(str(path))
 
 
 def check_place(folder: Path) -> None:

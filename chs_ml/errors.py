@@ -7,7 +7,8 @@
     │   ├── RecipeError       the recipe says something that cannot be
     │   ├── TableError        a table cannot be read or lacks a column
     │   ├── ScorecardError    a scorecard file or definition is wrong
-    │   └── BundleError       a saved model is damaged, incomplete or of a newer format
+    │   ├── BundleError       a saved model is damaged, incomplete or of a newer format
+    │   └── RegistryError     the registry cannot be reached, or has no such model
     └── NotEnoughData         an honest refusal: too little evidence   (exit code 1)
 
 Every message says what must hold, what was found, and what to do.
@@ -41,6 +42,10 @@ class ScorecardError(InputError):
 
 class BundleError(InputError):
     """A saved model is damaged, incomplete or written by a newer version."""
+
+
+class RegistryError(InputError):
+    """The model registry cannot be used, or does not hold what was asked for."""
 
 
 class NotEnoughData(ChsError):

@@ -15,6 +15,7 @@ from chs_ml.dataset import Dataset
 from chs_ml.errors import NotEnoughData
 from chs_ml.estimator import Progress
 from chs_ml.explanation import points_per_logit
+from chs_ml.fingerprints import columns_fingerprint
 from chs_ml.health_model import Blend, CarriedColumns, HealthModel
 from chs_ml.inputs import InputSchema
 from chs_ml.learned_scorecard import LearnedScorecard, card_prior
@@ -75,6 +76,7 @@ def train(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) -> H
         model = fit_health_model(dataset.matured, recipe.with_base_rate(anchor), progress=progress)
     facts = {
         **model.facts,
+        "data_fingerprint": _data_fingerprint(dataset),
         "split": _split_facts(split, dataset, refit=spec.refit),
         "findings": [asdict(finding) for finding in dataset.findings],
     }
@@ -318,6 +320,15 @@ def _importance(model: HealthModel, values: Array) -> dict[str, float]:
         for name, column in zip(model.schema.names, points.T, strict=True)
     }
     return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+
+def _data_fingerprint(dataset: Dataset) -> str:
+    """What the model was made from: keys, metrics and outcomes, in the order of the table."""
+    columns: dict[str, Any] = {f"metric {name}": dataset.frame[name] for name in dataset.frame.columns}
+    columns |= {"account": dataset.account, "churned": dataset.churned}
+    if dataset.snapshot_date is not None:
+        columns["snapshot_date"] = dataset.snapshot_date
+    return columns_fingerprint(columns)
 
 
 def _split_facts(split: TestSplit, dataset: Dataset, *, refit: bool) -> dict[str, Any]:

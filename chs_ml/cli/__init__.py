@@ -13,10 +13,13 @@ from chs_ml.cli.backtest_command import backtest
 from chs_ml.cli.data_commands import check, metrics, simulate
 from chs_ml.cli.demo_command import demo
 from chs_ml.cli.judging_commands import compare, validate
+from chs_ml.cli.registry_commands import promote, register, rollback
 from chs_ml.cli.running import Commands
 from chs_ml.cli.scoring_commands import explain, score
+from chs_ml.cli.serve_command import serve
 from chs_ml.cli.tier_commands import certify, tiers
 from chs_ml.cli.training_command import train
+from chs_ml.cli.writeback_command import write_back
 
 app = typer.Typer(
     cls=Commands,
@@ -39,6 +42,11 @@ for command in (
     backtest,
     score,
     explain,
+    register,
+    promote,
+    rollback,
+    serve,
+    write_back,
 ):
     app.command()(command)
 

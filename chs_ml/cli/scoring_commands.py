@@ -1,7 +1,7 @@
 """Commands that use a model: ``score`` and ``explain``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,21 +20,47 @@ SHOWN = 10
 
 def score(
     model: Path = MODEL,
-    table: Path = TABLE,
-    output: Path = typer.Argument(help="Where to write: csv, csv.gz or parquet, by its ending."),
+    table: Path = typer.Argument(help="Table of metrics (csv, csv.gz or parquet), or a folder of them."),
+    output: Path = typer.Argument(
+        help="Where to write: csv, csv.gz or parquet, by its ending; of a folder a folder."
+    ),
     reasons: int = typer.Option(0, min=0, help="Columns of reasons per row; slow on large tables."),
+    resume: bool = typer.Option(
+        False, "--resume", help="Go on after a kill; do nothing where all is done. Always so for folders."
+    ),
+    stamp: bool = typer.Option(
+        False, "--stamp", help="Add columns model_version and input_fingerprint; as --resume."
+    ),
     json: bool = JSON,
 ) -> None:
-    """Score a table, row for row, and sum up what is at risk."""
+    """Score a table, row for row, and sum up what is at risk; or run a batch of tables."""
     from chs_ml.batch import score_file
-    from chs_ml.bundle import load_model
+    from chs_ml.bundle import fingerprint_of, load_model
 
     loaded = load_model(model)
+    if resume or stamp or table.is_dir():
+        from chs_ml.batch_run import Options, run_batch
+
+        options = Options(version=fingerprint_of(model), reasons=reasons, stamp=stamp)
+        with progress_bars() as show:
+            run = run_batch(
+                loaded, table, output, options=options, progress=lambda done: show("scoring rows", done, 0)
+            )
+        say(as_json({"output": str(output), **run}) if json else _run_text(run, output))
+        return
     with progress_bars() as show:
         summary = score_file(
             loaded, table, output, reasons=reasons, progress=lambda done: show("scoring rows", done, 0)
         )
     say(as_json({"output": str(output), **summary.to_dict()}) if json else f"{summary}\n\nScores: {output}")
+
+
+def _run_text(run: dict[str, Any], output: Path) -> str:
+    counts = ", ".join(f"{count:,} {name}" for name, count in {**run["tiers"], **run["statuses"]}.items())
+    files = len(run["files"])
+    return (
+        f"{run['rows']:,} rows of {files:,} {'table' if files == 1 else 'tables'}: {counts}\nScores: {output}"
+    )
 
 
 def explain(

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from chs_ml.errors import RecipeError, first_few, nearest
 from chs_ml.recipe.raw_sections import MetricSpec, OutcomeSpec, SnapshotSpec, TableSpec
 from chs_ml.recipe.sections import DataSpec, ModelSpec, ScaleSpec, SplitSpec
+from chs_ml.recipe.serving_sections import GateSpec, WritebackSpec
 from chs_ml.recipe.validation_section import ValidationSpec
 from chs_ml.recipe.values import Section
 
@@ -29,6 +30,8 @@ class Recipe(Section):
     tables: dict[str, TableSpec] = Field(default_factory=dict)
     snapshots: SnapshotSpec | None = None
     outcomes: OutcomeSpec | None = None
+    gate: GateSpec = GateSpec()
+    writeback: WritebackSpec = WritebackSpec()
     _folder: Path = PrivateAttr(default_factory=Path)
 
     @model_validator(mode="before")

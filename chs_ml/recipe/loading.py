@@ -13,6 +13,7 @@ from chs_ml.errors import RecipeError, nearest
 from chs_ml.recipe.document import Recipe
 from chs_ml.recipe.raw_sections import Condition, LinkSpec, MetricSpec, OutcomeSpec, SnapshotSpec, TableSpec
 from chs_ml.recipe.sections import DataSpec, ModelSpec, ScaleSpec, SplitSpec
+from chs_ml.recipe.serving_sections import GateSpec, HubSpotSpec, SalesforceSpec, WritebackSpec
 from chs_ml.recipe.validation_section import MarginsSpec, PromiseSpec, ValidationSpec, ValueSpec
 
 
@@ -72,6 +73,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "validation": ValidationSpec,
     "snapshots": SnapshotSpec,
     "outcomes": OutcomeSpec,
+    "gate": GateSpec,
+    "writeback": WritebackSpec,
 }
 _NAMED: dict[str, type[BaseModel]] = {"metrics": MetricSpec, "tables": TableSpec}
 _INNER: dict[str, type[BaseModel]] = {
@@ -81,6 +84,8 @@ _INNER: dict[str, type[BaseModel]] = {
     "margins": MarginsSpec,
     "value": ValueSpec,
     "promises": PromiseSpec,
+    "salesforce": SalesforceSpec,
+    "hubspot": HubSpotSpec,
 }
 _SUBTABLES = {("validation", "margins"), ("validation", "value"), ("validation", "promises")}
 _MUST_BE = {

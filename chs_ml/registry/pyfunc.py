@@ -1,0 +1,77 @@
+"""MLflow's own door to a health model: what ``mlflow.pyfunc.load_model``, its server and Spark call."""
+
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.pyfunc import PythonModel, save_model
+from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+
+import chs_ml
+from chs_ml.bundle import load_model
+from chs_ml.bundle import save_model as save_bundle
+from chs_ml.health_model import HealthModel
+
+BUNDLE = "bundle"
+PACKAGES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
+OUTPUTS = {
+    "churn_probability": DataType.double,
+    "health_score": DataType.double,
+    "tier": DataType.string,
+    "coverage": DataType.double,
+    "status": DataType.string,
+    "status_detail": DataType.string,
+}
+
+
+class HealthScorer(PythonModel):  # type: ignore[misc] # MLflow is not looked into
+    """Scores frames with the bundle that MLflow has unpacked."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the bundle."""
+        self.model = load_model(context.artifacts[BUNDLE])
+
+    # without annotations: MLflow would take them for a schema
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+        """Score rows: the published columns, one row per input row, same order and index."""
+        frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
+        columns = self.model.published(self.model.encode(frame)).columns()
+        scores = pd.DataFrame(columns, index=frame.index)
+        return scores.astype({"tier": object, "status": object, "status_detail": object})
+
+
+def signature(model: HealthModel) -> ModelSignature:
+    """Inputs by name, each of any type, and the published columns.
+
+    MLflow's own types refuse what the model reads without trouble (whole numbers for "double", category
+    columns, dates and yes/no for "string"); reading values is the business of the model's input schema.
+    """
+    inputs = [ColSpec(AnyType(), metric.name, required=metric.required) for metric in model.schema.metrics]
+    if model.schema.needs_dates and model.carried.snapshot_date is not None:
+        inputs.append(ColSpec(AnyType(), model.carried.snapshot_date, required=True))
+    outputs = [ColSpec(kind, name, required=kind is not DataType.double) for name, kind in OUTPUTS.items()]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+
+
+def save_for_mlflow(model: HealthModel, folder: Path) -> None:
+    """Write a model as MLflow keeps it: our bundle, a script that scores with it, and what it needs."""
+    bundle = folder.with_name(f"{folder.name}-{BUNDLE}")
+    save_bundle(model, bundle)
+    with warnings.catch_warnings():
+        # it asks for an example of the input, which would be a customer's row in the registry
+        warnings.filterwarnings("ignore", message=".*[Ii]nput example", category=UserWarning)
+        _save(model, folder, bundle)
+
+
+def _save(model: HealthModel, folder: Path, bundle: Path) -> None:
+    save_model(
+        path=str(folder),
+        python_model=str(Path(__file__).with_name("logged_model.py")),
+        artifacts={BUNDLE: str(bundle)},
+        # given, because MLflow would otherwise spend seconds to find them out
+        pip_requirements=[f"chs-ml=={chs_ml.__version__}", *(f"{n}=={version(n)}" for n in PACKAGES)],
+        signature=signature(model),
+    )
