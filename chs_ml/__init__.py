@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chs_ml.bundle import load_model
+    from chs_ml.card_audit import CardAudit, audit_card
+    from chs_ml.card_learning import LearnedWeights, learn_weights
     from chs_ml.dataset import Dataset, build_dataset
     from chs_ml.errors import ChsError, NotEnoughData
     from chs_ml.explanation import Explanation, explain
@@ -83,12 +85,18 @@ __all__ = [  # noqa: RUF022 - corridor order, not alphabetical
     "score_history",
     "capture_before_churn",
     "green_churn",
+    "audit_card",
+    "CardAudit",
+    "learn_weights",
+    "LearnedWeights",
     "ChsError",
     "NotEnoughData",
 ]
 
 _HOMES = {
     "bundle": ("load_model",),
+    "card_audit": ("CardAudit", "audit_card"),
+    "card_learning": ("LearnedWeights", "learn_weights"),
     "dataset": ("Dataset", "build_dataset"),
     "errors": ("ChsError", "NotEnoughData"),
     "explanation": ("Explanation", "explain"),

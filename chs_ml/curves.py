@@ -1,6 +1,8 @@
 """Health curves: what a metric's value is worth, from 0 (worst) to 100 points (healthiest)."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,4 +90,70 @@ class CategoryCurve:
         return self._table[codes]
 
 
-Curve = LinearCurve | CategoryCurve
+class Edge(StrEnum):
+    """Which band a bound between two bands belongs to."""
+
+    TOP = "top"
+    """A band holds its top: with a bound at 50, 50 is in the lower band and 50.0001 in the upper one."""
+    BOTTOM = "bottom"
+    """A band holds its bottom: with a bound at 50, 49.9999 is in the lower band and 50 in the upper one."""
+
+    def band(self, bounds: Array, values: Array) -> NDArray[np.intp]:
+        """Positions of the bands of values of shape (n,), 0 = lowest; the last one for NaN."""
+        side: Literal["left", "right"] = "left" if self is Edge.TOP else "right"
+        return np.searchsorted(bounds, values, side=side)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandCurve:
+    """Points per range of a number: steps.
+
+    Parameters
+    ----------
+    bounds : tuple of float
+        Between the bands, strictly increasing; the first and the last band are open.
+    points : tuple of float
+        Per band, lowest values first: one more than bounds.
+    edge : Edge
+        Which band a bound belongs to.
+    labels : tuple of str
+        Names of the bands, such as Red, Yellow, Green; empty or one per band.
+    missing : float, optional
+        Points of a missing value; None where a missing value has no points of its own.
+    """
+
+    bounds: tuple[float, ...]
+    points: tuple[float, ...]
+    edge: Edge
+    labels: tuple[str, ...] = ()
+    missing: float | None = None
+    _table: Array = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        rising = all(a < b for a, b in zip(self.bounds, self.bounds[1:], strict=False))
+        finite = bool(np.all(np.isfinite([*self.bounds, *self.points, self.missing or 0.0])))
+        fits = len(self.points) == len(self.bounds) + 1 and len(self.labels) in (0, len(self.points))
+        if not (self.bounds and rising and finite and fits):
+            raise ScorecardError(
+                "Bands must be at least two, with bounds that rise strictly, finite points for each, and a "
+                f"label for each or none; got bounds {list(self.bounds)}, points {list(self.points)}, labels "
+                f"{list(self.labels)}, points of a missing value {self.missing}."
+            )
+        object.__setattr__(self, "_table", np.array(self.points))
+
+    def evaluate(self, values: Array) -> Array:
+        """Points of values of shape (n,); NaN where missing has none."""
+        points = self._table[np.minimum(self.edge.band(np.array(self.bounds), values), len(self.bounds))]
+        points[np.isnan(values)] = np.nan if self.missing is None else self.missing
+        return points
+
+
+def points_range(curve: "Curve") -> tuple[float, float]:
+    """Fewest and most points that a value (not a missing one) can get."""
+    if isinstance(curve, CategoryCurve):
+        given = [*curve.points.values(), *([] if curve.other is None else [curve.other])]
+        return min(given), max(given)
+    return min(curve.points), max(curve.points)
+
+
+Curve = LinearCurve | CategoryCurve | BandCurve

@@ -125,14 +125,28 @@ class RetentionScale:
 
 @dataclass(frozen=True)
 class NativeScale:
-    """A handcrafted card's own points: its margin is minus its points, and its score is its points."""
+    """A handcrafted card's own points: its margin is ``intercept - points * score``, its score its points.
 
+    Parameters
+    ----------
+    intercept : float
+        Margin at a score of 0; 0 by default, where the margin is minus the points.
+    points : float
+        Log-odds of churn that one point takes off, > 0; 1 by default.
+    """
+
+    intercept: float = 0.0
+    points: float = 1.0
     name = "native"
 
+    def __post_init__(self) -> None:
+        if not self.points > 0:
+            raise ValueError(f"points must be above 0, got {self.points!r}.")
+
     def score(self, margin: Array) -> Array:
-        """Health score in [0, 100]: minus the margin."""
-        return -margin
+        """Health score in [0, 100] of a margin of shape (n,)."""
+        return (self.intercept - margin) / self.points
 
     def slope(self, margin: Array) -> Array:
-        """Minus one everywhere."""
-        return np.full_like(margin, -1.0)
+        """The same everywhere, negative."""
+        return np.full_like(margin, -1.0 / self.points)

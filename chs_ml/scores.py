@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,8 @@ def publish(
     tiers: Tiers,
     coverage: Array,
     floor: float,
+    remarks: Sequence[tuple[str, Mask]] = (),
+    exempt: Mask | None = None,
 ) -> Publication:
     """Give every row its status and take back the numbers of rows that must not have one.
 
@@ -95,6 +97,10 @@ def publish(
         Share of what the score rests on that has a value.
     floor : float
         Scores are withheld where coverage is below it, and always where nothing is known.
+    remarks : sequence of (str, mask of shape (n,)), optional
+        What else degrades rows, such as stale values.
+    exempt : mask of shape (n,), optional
+        Rows that are not withheld, whatever is known: somebody set their score.
     """
     code = np.zeros(len(coverage), dtype=np.intp)
     notes = _Notes(len(coverage))
@@ -104,7 +110,12 @@ def publish(
     for name, mask in encoded.unseen.items():
         code[mask] = 1
         notes.add(mask, f"unseen category: {name}")
+    for remark, mask in remarks:
+        code[mask] = 1
+        notes.add(mask, remark)
     withheld = (coverage < floor) | (coverage <= 0.0)
+    if exempt is not None:
+        withheld &= ~exempt
     code[withheld] = 2
     notes.add(withheld, f"coverage below {max(floor, 1e-9):.0%}" if floor > 0 else "no metric has a value")
     for name, mask in encoded.unreadable.items():

@@ -1,0 +1,172 @@
+"""An audit as one page that a customer-success lead understands."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chs_ml.card_audit.policies import PolicyRow
+from chs_ml.card_audit.ranges import RangeRow
+from chs_ml.card_learning.evidence import Finding, MeasureEvidence
+from chs_ml.validation.text import number, percent, section, table, wrapped
+
+if TYPE_CHECKING:
+    from chs_ml.card_audit.values import CardAudit
+
+MOST_GREEN = 5
+WORDS = {
+    "yes": "Yes: accounts with a higher score renew more often.",
+    "no evidence": "No evidence that it does: it ranks accounts no better than chance would.",
+    "the wrong way": "No, the wrong way round: accounts with a higher score churn more.",
+    "not enough data": "Too few churns or renewals to say.",
+}
+
+
+def audit_text(audit: "CardAudit") -> str:
+    """The page."""
+    blocks = [
+        section(f"Does the score {audit.card.name!r} predict renewals?", *_answer(audit)),
+        section("Its measures", _measures(audit)),
+        section("Its scoring ranges", *_ranges(audit)),
+        section("What a missing value does", _policies(audit.policies), *_flattering(audit.policies)),
+        section("What the score means", *_chances(audit)),
+        section("Its tiers", *_tiers(audit)),
+        section("Churned from the healthiest tier", *_green(audit)),
+    ]
+    return "\n\n".join(blocks)
+
+
+def _answer(audit: "CardAudit") -> list[str]:
+    counts = audit.report.counts
+    auc = audit.report.statistic("auc")
+    lift = audit.report.statistic("top_decile_lift")
+    lines = [
+        WORDS[audit.answer],
+        f"Judged on {counts.judged:,} renewals of {counts.accounts:,} accounts; {counts.churned:,} churned "
+        f"({percent(counts.base_rate)}).",
+        f"Of a churning and a renewing account it gives the renewing one more points in "
+        f"{percent(auc.value)} of "
+        f"pairs ({percent(auc.interval.low)} to {percent(auc.interval.high)}); a coin would in 50 %.",
+        f"Among the tenth of accounts with the lowest scores, {number(lift.value, decimals=1)} times as "
+        f"many churn "
+        f"as on average ({number(lift.interval.low, decimals=1)} to "
+        f"{number(lift.interval.high, decimals=1)}).",
+    ]
+    rivals = [
+        d for d in audit.duel.differences if d.statistic == "auc" and d.second.startswith("best metric")
+    ]
+    for rival in rivals:
+        ahead = {"better": "does better", "worse": "does worse"}.get(
+            str(rival.verdict.value), "does about as well"
+        )
+        lines.append(
+            f"Its best single metric ({rival.second.removeprefix('best metric: ')}) alone {ahead} than "
+            f"the card "
+            f"(AUC {rival.difference:+.3f}, {rival.interval.low:+.3f} to {rival.interval.high:+.3f})."
+        )
+    if counts.withheld:
+        lines.append(f"{counts.withheld:,} accounts had no score; they judge nothing.")
+    return [wrapped(line, indent="  ") for line in lines]
+
+
+def _measures(audit: "CardAudit") -> str:
+    titles = {m.metric.name: m.metric.title for m in audit.card.measures}
+    weights = audit.card.weight_by_metric()
+    rows = [
+        [
+            titles[m.metric],
+            percent(weights[m.metric], decimals=0),
+            number(m.auc, decimals=2),
+            _alone(m),
+            _said(m),
+        ]
+        for m in audit.measures
+    ]
+    return table(["measure", "weight", "AUC alone", "interval", "finding"], rows)
+
+
+def _alone(m: MeasureEvidence) -> str:
+    return f"{m.interval.low:.2f} to {m.interval.high:.2f}" if m.interval.known else "–"
+
+
+def _said(m: MeasureEvidence) -> str:
+    return {Finding.WRONG_WAY: "POINTS THE WRONG WAY", Finding.NO_EVIDENCE: "NO EVIDENCE"}.get(
+        m.finding, str(m.finding)
+    )
+
+
+def _ranges(audit: "CardAudit") -> list[str]:
+    titles = {m.metric.name: m.metric.title for m in audit.card.measures}
+    lines = [_range_line(row, titles[row.metric]) for row in audit.ranges if row.finding]
+    return [wrapped(line, indent="  ") for line in lines] or ["  Nothing is found wrong with them."]
+
+
+def _range_line(row: RangeRow, title: str) -> str:
+    where = f"{title} {_ends(row)}"
+    rate = f"{row.n:,} accounts, {percent(row.churn)} churned"
+    return {
+        "too wide": f"{where} is too wide: all get {row.points:.0f} points, but inside it the value "
+        "still tells "
+        f"who churns ({rate}). Split it.",
+        "crowded": f"{where} holds nearly everyone ({rate}): it hardly tells accounts apart.",
+        "out of order": f"{where} gets more points than the range beside it, and churns more ({rate}).",
+    }[row.finding]
+
+
+def _ends(row: RangeRow) -> str:
+    if np.isinf(row.low):
+        return f"up to {row.high:g}"
+    return f"above {row.low:g}" if np.isinf(row.high) else f"{row.low:g} to {row.high:g}"
+
+
+def _policies(policies: tuple[PolicyRow, ...]) -> str:
+    rows = [
+        [
+            f"{p.policy}{' (yours)' if p.current else ''}", f"{p.scored:,}", number(p.auc, decimals=3),
+            number(p.score_full, decimals=1), percent(p.churn_full), number(p.score_missing, decimals=1),
+            percent(p.churn_missing),
+        ]
+        for p in policies
+    ]  # fmt: skip
+    heads = ["policy", "scored", "AUC", "score, complete", "churn", "score, gaps", "churn "]
+    return table(heads, rows)
+
+
+def _flattering(policies: tuple[PolicyRow, ...]) -> list[str]:
+    yours = [p for p in policies if p.current and p.flatters]
+    return [
+        wrapped(
+            f"Your rule flatters silence: accounts with gaps score {p.score_missing:.1f} against "
+            f"{p.score_full:.1f}, "
+            f"and {percent(p.churn_missing)} of them churned against {percent(p.churn_full)}.",
+            indent="  ",
+        )
+        for p in yours
+    ]
+
+
+def _chances(audit: "CardAudit") -> list[str]:
+    if not audit.chances:
+        return ["  Nothing that the average churn rate does not say."]
+    pairs = ", ".join(f"{c.score:.0f}: {percent(c.churn_probability)}" for c in audit.chances)
+    return [wrapped(f"Churn probability by score: {pairs}.", indent="  ")]
+
+
+def _tiers(audit: "CardAudit") -> list[str]:
+    lines = [
+        f"  {row.tier}: {row.rows:,} accounts ({percent(row.share_of_rows)}), {percent(row.churn_rate)} "
+        f"churned."
+        for row in audit.report.tiers
+    ]
+    tested = [t for t in audit.report.tests if t.name in ("ordered", "separated", "critical_lift")]
+    return [*lines, *(wrapped(f"{t.verdict.value}: {t.sentence}", indent="  ") for t in tested)]
+
+
+def _green(audit: "CardAudit") -> list[str]:
+    green = audit.green_churn
+    if green.empty:
+        return ["  None."]
+    first = ", ".join(
+        f"{a} ({s:.0f})" for a, s in zip(green["account"][:MOST_GREEN], green["score"], strict=False)
+    )
+    more = f" and {len(green) - MOST_GREEN:,} more" if len(green) > MOST_GREEN else ""
+    return [wrapped(f"{len(green):,} of {audit.report.counts.churned:,} churns: {first}{more}.", indent="  ")]

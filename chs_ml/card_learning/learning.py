@@ -1,0 +1,240 @@
+"""``learn_weights``: a card's weights from renewals, in the card's own form."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chs_ml.card_learning.evidence import Finding, MeasureEvidence, measure_evidence
+from chs_ml.card_learning.health import CardRows, card_rows
+from chs_ml.card_learning.rounding import capped, whole_percents
+from chs_ml.card_learning.strength import Strength, choose_strength
+from chs_ml.card_learning.values import LearnedMeasure, LearnedWeights
+from chs_ml.card_learning.written import with_shares
+from chs_ml.curves import LinearCurve
+from chs_ml.dataset import Dataset
+from chs_ml.errors import NotEnoughData
+from chs_ml.inputs import InputColumn, InputSchema
+from chs_ml.learned_scorecard import LearnedScorecard, check_enough_events
+from chs_ml.metric import Metric
+from chs_ml.scorecard import Scorecard
+from chs_ml.validation import compare
+from chs_ml.validation.comparison_values import Difference
+from chs_ml.validation.delong import delong_auc
+from chs_ml.validation.result import Interval
+from chs_ml.weights import Penalty, fit_weights
+
+Array = NDArray[np.float64]
+
+SMALL_CHANGE = 0.02
+"""A share that moved by less than two points of a hundred is called unchanged."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How weights are learned.
+
+    Attributes
+    ----------
+    bootstrap : int
+        Replicates of the intervals.
+    level : float
+        Their level.
+    random_state : int
+        Seed.
+    caps : mapping of str to float
+        Largest share per group.
+    min_events_per_weight : float
+        Refuse to learn below this.
+    """
+
+    bootstrap: int
+    level: float
+    random_state: int
+    caps: Mapping[str, float]
+    min_events_per_weight: float
+
+
+def learn_weights(
+    card: Scorecard,
+    dataset: Dataset,
+    *,
+    caps: Mapping[str, float] | None = None,
+    bootstrap: int = 200,
+    level: float = 0.95,
+    min_events_per_weight: float = 2.0,
+    random_state: int = 0,
+) -> LearnedWeights:
+    """Learn the weights of a handcrafted card from renewals; measures, ranges, groups and rules stay.
+
+    Weights are not negative, sum to 100 %, keep to the caps of groups, and are pulled towards the card's own
+    as strongly as held-out accounts say.
+
+    Parameters
+    ----------
+    card : Scorecard
+        The card, whose weights are the prior.
+    dataset : Dataset
+        Metrics and outcomes; the columns of days that ageing measures need may be metrics or kept columns.
+    caps : mapping of str to float, optional
+        Largest share per group, 0-1, over what the card's groups say (``largest_share``).
+    bootstrap : int
+        Replicates of the account-clustered intervals.
+    level : float
+        Their level, in (0, 1).
+    min_events_per_weight : float
+        Refuse to learn below this many churns per weight.
+    random_state : int
+        Seed of folds and replicates.
+
+    Returns
+    -------
+    LearnedWeights
+        Your weight, learned weight, interval, evidence and verdict per measure; the card as TOML and as a
+        table.
+
+    Raises
+    ------
+    NotEnoughData
+        With too few churns per weight: keep the card as it is.
+    TableError
+        Where a column of the card is missing.
+    """
+    own = {g.name: g.largest_share for g in card.groups if g.largest_share is not None}
+    settings = Settings(bootstrap, level, random_state, {**own, **(caps or {})}, min_events_per_weight)
+    rows = card_rows(card, dataset)
+    check_enough_events(rows.churned, len(card.measures), floor=min_events_per_weight)
+    strength = choose_strength(
+        [(rows.health, rows.churned, rows.account)], prior=card.weights, random_state=random_state
+    )
+    return learned_on(card, rows, prior=card.weights, strength=strength, settings=settings)
+
+
+def learned_on(
+    card: Scorecard, rows: CardRows, *, prior: Array, strength: Strength, settings: Settings
+) -> LearnedWeights:
+    """Learn on given rows with a given strength."""
+    fit = _fitted(card, rows, prior=prior, strength=strength, settings=settings)
+    groups = [m.metric.group for m in card.measures]
+    shares = capped(fit.card_.weights, groups, settings.caps)
+    percents = whole_percents(shares)
+    exact = with_shares(card, shares, name=f"{card.name}, learned")
+    rounded = with_shares(card, percents.astype(np.float64), name=f"{card.name}, learned")
+    evidence = measure_evidence(
+        rows.bare, rows.churned, rows.account, names=card.metric_names, level=settings.level
+    )
+    intervals = [fit.intervals_.get(name) for name in card.metric_names]
+    lines = tuple(
+        LearnedMeasure(
+            metric=m.metric.name,
+            label=m.metric.title,
+            group=m.metric.group,
+            yours=float(card.weights[k]),
+            learned=float(shares[k]),
+            interval=Interval() if (i := intervals[k]) is None else Interval(i.low, i.high),
+            percent=int(percents[k]),
+            evidence=evidence[k],
+            verdict=_verdict(float(card.weights[k]), float(shares[k]), intervals[k], evidence[k]),
+        )
+        for k, m in enumerate(card.measures)
+    )
+    auc, loss = _rounding_cost(exact, rounded, rows)
+    return LearnedWeights(
+        handcrafted=card,
+        card=rounded,
+        exact=exact,
+        measures=lines,
+        strength=strength,
+        per_point=float(fit.weight_fit_.beta.sum()) / 100.0,
+        rounding_auc=auc,
+        rounding_log_loss=loss,
+        improvement=_improvement(rows, fit.oof_margin_, settings),
+        n=len(rows.churned),
+        events=int(rows.churned.sum()),
+        notes=_notes(card, rounded, fit, shares),
+    )
+
+
+def _fitted(
+    card: Scorecard, rows: CardRows, *, prior: Array, strength: Strength, settings: Settings
+) -> LearnedScorecard:
+    """The learned scorecard on the card's points: straight curves, for its own ranges have spoken already."""
+    schema = InputSchema(
+        tuple(InputColumn(metric=Metric(name=m.metric.name, group=m.metric.group)) for m in card.measures)
+    )
+    straight = LinearCurve(x=(0.0, 1.0), points=(0.0, 100.0))
+    learner = LearnedScorecard(
+        schema=schema,
+        prior=prior,
+        curves=[straight] * len(card.measures),
+        pull=(strength.pull,),
+        bootstrap=settings.bootstrap,
+        level=settings.level,
+        random_state=settings.random_state,
+    )
+    return learner.fit(rows.health, rows.churned, groups=rows.account)
+
+
+def _verdict(yours: float, learned: float, interval: object, evidence: MeasureEvidence) -> str:
+    found = evidence.finding
+    if found is Finding.WRONG_WAY:
+        return (
+            "Points the wrong way: accounts with more points churn more. Turn its ranges round, or drop it."
+        )
+    if found is Finding.FLAT:
+        return "Gives nearly every account the same points: move its ranges."
+    if found is Finding.NOT_ENOUGH_DATA:
+        return "Too few churns with a value to say anything: keep your weight."
+    if found is Finding.NO_EVIDENCE:
+        return "No evidence that it tells churns from renewals."
+    low, high = getattr(interval, "low", np.nan), getattr(interval, "high", np.nan)
+    said = "It repeats what other measures say" if found is Finding.REPEATS else "It works"
+    if abs(learned - yours) < SMALL_CHANGE or low <= yours <= high:
+        return f"{said}; your weight lies within what the data allow."
+    return f"{said}, and deserves {'more' if learned > yours else 'less'} than you give it."
+
+
+def _rounding_cost(exact: Scorecard, rounded: Scorecard, rows: CardRows) -> tuple[float, float]:
+    """AUC lost and log loss per row added by whole percents, each score calibrated on these rows."""
+    found = []
+    for card in (exact, rounded):
+        score = card.raw_score(rows.values)
+        auc = delong_auc(score, rows.churned, rows.account).auc
+        found.append((auc, _calibrated_loss(score, rows.churned)))
+    return found[0][0] - found[1][0], found[1][1] - found[0][1]
+
+
+def _calibrated_loss(score: Array, churned: Array) -> float:
+    health = score[:, None] / 100.0
+    fit = fit_weights(health, churned, penalty=Penalty(np.ones(1), 0.0), row_weight=np.ones(len(churned)))
+    margin = fit.margin(health)
+    return float(np.mean(np.logaddexp(0.0, margin) - churned * margin))
+
+
+def _improvement(rows: CardRows, oof_margin: Array, settings: Settings) -> Difference | None:
+    try:
+        duel = compare(
+            rows.churned,
+            {"your weights": rows.score, "learned weights": -oof_margin},
+            account=rows.account,
+            n_bootstrap=max(settings.bootstrap, 100),
+            random_state=settings.random_state,
+            level=settings.level,
+        )
+    except NotEnoughData:
+        return None
+    return duel.difference("learned weights", "auc")
+
+
+def _notes(card: Scorecard, rounded: Scorecard, fit: LearnedScorecard, shares: Array) -> tuple[str, ...]:
+    notes = []
+    if fit.weight_fit_.beta.sum() <= 0:
+        notes.append("Outcomes do not support any measure in its own direction: your weights are kept.")
+    if card.dialect and not rounded.dialect:
+        notes.append(
+            f"The learned weights do not fit the rules of {card.dialect!r}, so the card has no dialect."
+        )
+    if not np.allclose(shares, fit.card_.weights):
+        notes.append("At least one group is held at its largest share.")
+    return tuple(notes)

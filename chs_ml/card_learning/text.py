@@ -1,0 +1,55 @@
+"""Learned weights as a page of plain text."""
+
+from typing import TYPE_CHECKING
+
+from chs_ml.validation.result import Interval
+from chs_ml.validation.text import wrapped
+
+if TYPE_CHECKING:
+    from chs_ml.card_learning.values import LearnedMeasure, LearnedWeights
+
+
+def learned_text(found: "LearnedWeights") -> str:
+    """The diff: your weight, learned weight, interval, verdict."""
+    counts = f"{found.events:,} churns among {found.n:,} renewals"
+    head = f"Weights of {found.handcrafted.name!r}, learned from {counts}"
+    width = max(len(m.label) for m in found.measures)
+    lines = [head, "", f"{'measure':{width}}  yours  learned  interval     evidence"]
+    lines += [_line(m, width) for m in found.measures]
+    lines += ["", *(wrapped(f"{m.label}: {m.verdict}", indent="  ", first="- ") for m in found.measures), ""]
+    said = [strength_sentence(found), rounding_sentence(found)]
+    if found.improvement is not None:
+        said.append(f"On accounts not learned from: {found.improvement.sentence}")
+    return "\n".join([*lines, *(wrapped(sentence) for sentence in (*said, *found.notes))])
+
+
+def _line(m: "LearnedMeasure", width: int) -> str:
+    return (
+        f"{m.label:{width}}  {100 * m.yours:4.0f}%  {m.percent:6d}%  {_percents(m.interval):11}  "
+        f"{m.evidence.finding}"
+    )
+
+
+def _percents(interval: Interval) -> str:
+    return f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %" if interval.known else "-"
+
+
+def strength_sentence(found: "LearnedWeights") -> str:
+    """How strongly the weights are pulled towards yours."""
+    best = max(found.strength.belief)
+    likely = found.strength.tried[found.strength.belief.index(best)]
+    return (
+        f"Pull towards your weights: {found.strength.pull:.3g} (chosen on held-out accounts; the "
+        f"likeliest of "
+        f"{len(found.strength.tried)} strengths from {found.strength.tried[0]:g} to "
+        f"{found.strength.tried[-1]:g} is "
+        f"{likely:g}, with {best:.0%} of the belief)."
+    )
+
+
+def rounding_sentence(found: "LearnedWeights") -> str:
+    """What whole percents cost."""
+    return (
+        f"Whole percents instead of exact weights: AUC {-found.rounding_auc:+.4f}, log loss per account "
+        f"{found.rounding_log_loss:+.5f}."
+    )

@@ -1,0 +1,127 @@
+"""Commands about handcrafted scorecards: ``validate --card`` and ``learn-weights``."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from chs_ml.cli.data_commands import JSON
+from chs_ml.cli.running import as_json, remark, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from chs_ml.dataset import Dataset
+    from chs_ml.scorecard import Scorecard
+
+CARD = typer.Option(
+    None, "--card", help="Audit this scorecard: --card CARD RECIPE [DATA], or --card CARD TABLE --outcome ..."
+)
+_COLUMNS = ("outcome", "churned", "account", "value", "segment")
+
+
+def with_card(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that judges scores the option ``--card``, which audits a handcrafted scorecard."""
+
+    @wraps(command)
+    def judged(*, card: Path | None = None, **given: Any) -> None:
+        if card is None:
+            command(**given)
+        else:
+            audit(card, given)
+
+    signature = inspect.signature(command, eval_str=True)
+    option = inspect.Parameter("card", inspect.Parameter.KEYWORD_ONLY, default=CARD, annotation=Path | None)
+    extended = signature.replace(parameters=[*signature.parameters.values(), option])
+    judged.__signature__ = extended  # type: ignore[attr-defined]
+    types = {name: parameter.annotation for name, parameter in extended.parameters.items()}
+    judged.__annotations__ = {**types, "return": None}
+    return judged
+
+
+def audit(path: Path, given: dict[str, Any]) -> None:
+    """Judge a handcrafted scorecard by renewals, as a whole and line by line.
+
+    Exit code 1 unless it predicts.
+    """
+    from chs_ml.card_audit import audit_card
+    from chs_ml.scorecard import load_scorecard
+
+    if given.get("scores") is not None or given.get("model") is None:
+        raise typer.BadParameter("give --card CARD and a RECIPE or a table of metrics, and no --scores.")
+    columns = {name: given[name] for name in _COLUMNS if given.get(name) is not None}
+    card = load_scorecard(path)
+    dataset = _dataset(card, given["model"], given.get("data"), columns)
+    found = audit_card(card, dataset)
+    say(as_json(found.to_dict()) if given.get("json") else found.to_text())
+    raise typer.Exit(int(found.answer != "yes"))
+
+
+def learn_weights(  # noqa: PLR0913, PLR0917 - one option per column
+    card: Path = typer.Argument(help="Scorecard (TOML)."),
+    source: Path = typer.Argument(help="Recipe (TOML), or a table of metrics with --outcome and --account."),
+    data: Path | None = typer.Argument(None, help="Use this table instead of the recipe's."),
+    out: Path | None = typer.Option(None, "--out", help="Write the learned card here (TOML)."),
+    table: Path | None = typer.Option(None, "--table", help="Write the diff here (CSV)."),
+    outcome: str | None = typer.Option(None, "--outcome", help="Column of outcomes, for a table."),
+    churned: str | None = typer.Option(None, "--churned", help="The value that means churned."),
+    account: str | None = typer.Option(None, "--account", help="Column of account ids, for a table."),
+    json: bool = JSON,
+) -> None:
+    """Learn a scorecard's weights from renewals, in the card's own form: a diff, and the card.
+
+    Exit code 1 where there are too few churns to learn from.
+    """
+    from chs_ml.card_learning import learn_weights as learned
+    from chs_ml.files import write_atomically
+    from chs_ml.scorecard import load_scorecard
+    from chs_ml.table import write_table
+
+    columns = {"outcome": outcome, "churned": churned, "account": account}
+    spec = load_scorecard(card)
+    dataset = _dataset(spec, source, data, {k: v for k, v in columns.items() if v is not None})
+    found = learned(spec, dataset)
+    say(as_json(found.to_dict()) if json else found.to_text())
+    if out is not None:
+        write_atomically(out, found.to_toml().encode())
+        remark(f"Learned card: {out}")
+    if table is not None:
+        write_table(found.frame(), table)
+        remark(f"Table: {table}")
+
+
+def _dataset(card: "Scorecard", source: Path, data: Path | None, columns: dict[str, str]) -> "Dataset":
+    """The dataset that a recipe describes, or a table with named columns."""
+    from chs_ml.dataset import build_dataset
+    from chs_ml.recipe import load_recipe
+    from chs_ml.table import read_table
+
+    if source.suffix == ".toml":
+        if columns:
+            raise typer.BadParameter("a recipe names the columns itself: leave --outcome and the others out.")
+        recipe = load_recipe(source)
+    else:
+        if data is not None or not {"outcome", "account"} <= set(columns):
+            raise typer.BadParameter("a table needs --outcome and --account, and stands alone.")
+        recipe = load_recipe({"data": {"path": str(source.absolute()), **columns}})
+    recipe = recipe if data is None else recipe.with_data(data)
+    if recipe.tables:
+        return build_dataset(recipe)
+    table = read_table(recipe.data_path)
+    return _with_lost_columns(build_dataset(recipe, table), card, table)
+
+
+def _with_lost_columns(dataset: "Dataset", card: "Scorecard", table: "pd.DataFrame") -> "Dataset":
+    """Carry columns of the card that the checks dropped: one that is constant is still a measure."""
+    from dataclasses import replace
+
+    import pandas as pd
+
+    held = {*dataset.frame.columns, *dataset.keep.columns}
+    lost = [name for name in card.schema.names if name in table.columns and name not in held]
+    if not lost or len(table) != dataset.n:
+        return dataset
+    return replace(dataset, keep=pd.concat([dataset.keep, table[lost].reset_index(drop=True)], axis=1))

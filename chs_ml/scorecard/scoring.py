@@ -1,0 +1,135 @@
+"""From a table to published scores: snapshot, overrides, ageing, statuses, labels."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chs_ml.errors import ScorecardError, TableError, first_few, nearest
+from chs_ml.inputs import Encoded
+from chs_ml.scale import published_score
+from chs_ml.scorecard.overrides import Overridden, Override
+from chs_ml.scorecard.rules import StaleRule
+from chs_ml.scores import publish
+from chs_ml.tiers import Tiers
+from chs_ml.values import calendar_days
+
+if TYPE_CHECKING:
+    from chs_ml.scorecard.card import Scorecard
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+COVERAGE_DECIMALS = 9
+_SAID = {StaleRule.FLAG: "stale", StaleRule.DECAY: "stale, decayed", StaleRule.DROP: "stale, dropped"}
+
+
+def snapshot_of(frame: pd.DataFrame, as_of: object) -> pd.Series | None:
+    """The snapshot of each row: a column of the table, or one day for all rows; None where nobody said."""
+    if as_of is None:
+        return None
+    if isinstance(as_of, str) and as_of in frame.columns:
+        return frame[as_of]
+    try:
+        day = pd.Timestamp(as_of)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise TableError(f"as_of must be a column of the table or a date; got {as_of!r}.") from error
+    return pd.Series(day, index=frame.index)
+
+
+def scored_table(
+    card: "Scorecard",
+    frame: pd.DataFrame,
+    *,
+    tiers: Tiers,
+    floor: float,
+    as_of: object,
+    account: str | None,
+    overrides: tuple[Override, ...],
+) -> pd.DataFrame:
+    """What `Scorecard.score` gives."""
+    snapshot = snapshot_of(frame, as_of)
+    encoded = card.schema.encode(frame, snapshot=snapshot)
+    bare = card.bare_points(encoded.values)
+    known = card.known(encoded.values, bare)
+    held = _held(card, frame, snapshot, account, overrides)
+    if held.applied:
+        bare = held.on_measures(bare, card.metric_names)
+        known = _known_by_hand(card, encoded.values, bare, held)
+    score = _sum(card.parts(card.filled(bare)))
+    set_score = held.on_score(len(frame))
+    by_hand = ~np.isnan(set_score)
+    score = published_score(np.where(by_hand, set_score * card.per_own_point, score))
+    publication = publish(
+        {"health_score": score}, encoded, card.schema, tiers=tiers,
+        coverage=np.round(known, COVERAGE_DECIMALS), floor=floor, remarks=_stale(card, encoded),
+        exempt=by_hand,
+    )  # fmt: skip
+    table = publication.to_frame(frame.index)
+    for override, mask in held.applied:
+        table["status_detail"] = _noted(table["status_detail"], mask, override.remark)
+    return _with_own_words(card, table)
+
+
+def _sum(parts: Array) -> Array:
+    total = np.zeros(len(parts))
+    for column in parts.T:
+        total += column
+    return total
+
+
+def _held(
+    card: "Scorecard",
+    frame: pd.DataFrame,
+    snapshot: pd.Series | None,
+    account: str | None,
+    overrides: tuple[Override, ...],
+) -> Overridden:
+    if not overrides:
+        return Overridden(())
+    if snapshot is None or account is None or account not in frame.columns:
+        raise TableError("Overrides need as_of (the snapshot) and account (a column of account ids).")
+    strangers = sorted({o.measure for o in overrides if o.measure} - set(card.metric_names))
+    if strangers:
+        hint = nearest(strangers[0], card.metric_names)
+        raise ScorecardError(
+            f"Overrides must name measures of the card; these are none: {first_few(strangers)}.{hint}"
+        )
+    return Overridden.of(overrides, frame[account], calendar_days(snapshot))
+
+
+def _known_by_hand(card: "Scorecard", values: Array, bare: Array, held: Overridden) -> Array:
+    """Coverage with what was set by hand known, and exceptions not."""
+    seen = values.copy()
+    for override, mask in held.applied:
+        if override.measure:
+            k = card.metric_names.index(override.measure)
+            seen[mask, k] = np.nan if override.points is None else 0.0
+    return card.known(seen, bare)
+
+
+def _stale(card: "Scorecard", encoded: Encoded) -> list[tuple[str, Mask]]:
+    remarks = []
+    for k, measure in enumerate(card.measures):
+        if measure.staleness is not None:
+            old = measure.staleness.is_stale(card.age(encoded.values, k)) & ~np.isnan(encoded.values[:, k])
+            if old.any():
+                remarks.append((f"{_SAID[measure.staleness.rule]}: {measure.metric.name}", old))
+    return remarks
+
+
+def _noted(details: Any, mask: Mask, remark: str) -> Any:
+    told = details.to_numpy(dtype=object, copy=True)
+    for i in np.flatnonzero(mask):
+        told[i] = f"{told[i]}; {remark}" if told[i] else remark
+    return pd.array(told, dtype="str")
+
+
+def _with_own_words(card: "Scorecard", table: pd.DataFrame) -> pd.DataFrame:
+    own = np.round(table["health_score"].to_numpy() / card.per_own_point, 9)
+    if card.top != 100.0:
+        table["own_score"] = own
+    if card.scheme is not None:
+        table["label"] = pd.array(card.scheme.assign(own), dtype="str")
+    return table
