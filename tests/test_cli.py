@@ -23,7 +23,8 @@ from chs_ml.cli.running import progress_bars
 from chs_ml.table import read_table, write_table
 from tests.small_model import customers, small_model, small_recipe
 
-COMMANDS = ("demo", "simulate", "check", "train", "validate", "compare", "score", "explain")
+COMMANDS = ("demo", "simulate", "check", "train", "validate", "compare", "score", "explain",
+            "register", "promote", "rollback", "serve", "write-back")  # fmt: skip
 
 
 @dataclass
