@@ -40,7 +40,10 @@ class HealthScorer(PythonModel):  # type: ignore[misc] # MLflow is not looked in
         frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
         columns = self.model.published(self.model.encode(frame)).columns()
         scores = pd.DataFrame(columns, index=frame.index)
-        return scores.astype({"tier": object, "status": object, "status_detail": object})
+        texts = {name: object for name, kind in OUTPUTS.items() if kind is DataType.string}
+        scores = scores.astype(texts)
+        # None, not NaN: MLflow's Spark function makes text of it, and "None" at least is no number
+        return scores.assign(tier=scores["tier"].where(scores["tier"].notna(), None))
 
 
 def signature(model: HealthModel) -> ModelSignature:
