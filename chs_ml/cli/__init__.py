@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from chs_ml.cli.card_commands import learn_weights, with_card
+from chs_ml.cli.card_commands import judge_history, learn_weights, with_card
 from chs_ml.cli.data_commands import check, simulate
 from chs_ml.cli.demo_command import demo
 from chs_ml.cli.judging_commands import compare, validate
@@ -25,7 +25,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, simulate, check, train, with_card(validate), learn_weights, compare, score, explain):
+for command in (
+    demo,
+    simulate,
+    check,
+    train,
+    with_card(validate),
+    learn_weights,
+    judge_history,
+    compare,
+    score,
+    explain,
+):
     app.command()(command)
 
 
