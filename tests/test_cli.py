@@ -24,8 +24,8 @@ from chs_ml.table import read_table, write_table
 from tests.small_model import customers, small_model, small_recipe
 
 COMMANDS = (
-    "demo", "simulate", "check", "metrics", "train", "validate", "learn-weights", "compare", "certify",
-    "tiers", "backtest", "score", "explain", "register", "promote", "rollback", "serve", "write-back",
+    "demo", "simulate", "check", "metrics", "train", "validate", "learn-weights", "judge-history",
+    "compare", "certify", "tiers", "backtest", "score", "explain", "register", "promote", "rollback", "serve", "write-back",
 )  # fmt: skip
 
 

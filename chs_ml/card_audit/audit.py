@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from chs_ml.card_audit.native import calibrate_card, native_model
+from chs_ml.card_audit.native import calibrate_card, crossed_probability, native_model
 from chs_ml.card_audit.policies import missing_policies
 from chs_ml.card_audit.ranges import judge_ranges
 from chs_ml.card_audit.values import CardAudit, ScoreChance
@@ -59,7 +59,7 @@ def audit_card(
     """
     rows = card_rows(card, dataset)
     cut = tiers or Tiers()
-    fit = calibrate_card(card, rows, random_state=random_state)
+    fit = calibrate_card(rows, random_state=random_state)
     model = native_model(card, rows, fit, tiers=cut, carried=carried or CarriedColumns())
     settings = {"n_bootstrap": n_bootstrap, "random_state": random_state, "level": level}
     report = _report(rows, dataset, model, cut, settings)
@@ -88,7 +88,7 @@ def _report(
     chance = None
     if model is not None:
         chance = np.full(dataset.n, np.nan)
-        chance[rows.positions] = churn_probability(model.margin(rows.values))
+        chance[rows.positions] = crossed_probability(rows, random_state=int(settings["random_state"]))
     return validate(
         dataset.churned,
         score=score,

@@ -6,21 +6,36 @@ from numpy.typing import NDArray
 from chs_ml.blend import BlendFit, fit_blend
 from chs_ml.card_learning.health import CardRows
 from chs_ml.health_model import Blend, CarriedColumns, HealthModel
-from chs_ml.scale import NativeScale
+from chs_ml.scale import NativeScale, churn_probability
 from chs_ml.scorecard import Scorecard
 from chs_ml.splits import grouped_folds
 from chs_ml.tiers import Tiers
+from chs_ml.weights import Penalty, fit_weights
 
 Array = NDArray[np.float64]
 
 
-def calibrate_card(card: Scorecard, rows: CardRows, *, folds: int = 5, random_state: int = 0) -> BlendFit:
+def calibrate_card(rows: CardRows, *, folds: int = 5, random_state: int = 0) -> BlendFit:
     """Fit the churn probability of a card's score: one logistic regression on minus its points."""
-    rarer = int(min(rows.churned.sum(), (1.0 - rows.churned).sum()))
-    numbers = grouped_folds(
-        rows.account, rows.churned, n_folds=max(2, min(folds, rarer)), random_state=random_state
-    )
+    numbers = _folds(rows, folds, random_state)
     return fit_blend(-rows.score, None, rows.churned, accounts=rows.account, folds=numbers)
+
+
+def crossed_probability(rows: CardRows, *, folds: int = 5, random_state: int = 0) -> Array:
+    """Churn probability of each row, of shape (n,), by a calibration that did not see its account."""
+    health, free = rows.score[:, None] / 100.0, Penalty(np.ones(1), 0.0)
+    numbers, margin = _folds(rows, folds, random_state), np.empty(len(rows.churned))
+    for fold in np.unique(numbers):
+        here = numbers == fold
+        others = (~here).astype(np.float64)
+        margin[here] = fit_weights(health, rows.churned, penalty=free, row_weight=others).margin(health[here])
+    return churn_probability(margin)
+
+
+def _folds(rows: CardRows, folds: int, random_state: int) -> NDArray[np.intp]:
+    rarer = int(min(rows.churned.sum(), (1.0 - rows.churned).sum()))
+    n_folds = max(2, min(folds, rarer))
+    return grouped_folds(rows.account, rows.churned, n_folds=n_folds, random_state=random_state)
 
 
 def native_model(

@@ -16,7 +16,7 @@ from chs_ml.curves import LinearCurve
 from chs_ml.dataset import Dataset
 from chs_ml.errors import NotEnoughData
 from chs_ml.inputs import InputColumn, InputSchema
-from chs_ml.learned_scorecard import LearnedScorecard, check_enough_events
+from chs_ml.learned_scorecard import LearnedScorecard, WeightInterval, check_enough_events
 from chs_ml.metric import Metric
 from chs_ml.scorecard import Scorecard
 from chs_ml.validation import compare
@@ -116,15 +116,20 @@ def learned_on(
 ) -> LearnedWeights:
     """Learn on given rows with a given strength."""
     fit = _fitted(card, rows, prior=prior, strength=strength, settings=settings)
+    beta = averaged_log_odds(rows, prior=prior, strength=strength)
+    free = beta / beta.sum() if beta.sum() > 0 else prior
     groups = [m.metric.group for m in card.measures]
-    shares = capped(fit.card_.weights, groups, settings.caps)
+    shares = capped(free, groups, settings.caps)
     percents = whole_percents(shares)
     exact = with_shares(card, shares, name=f"{card.name}, learned")
     rounded = with_shares(card, percents.astype(np.float64), name=f"{card.name}, learned")
     evidence = measure_evidence(
         rows.bare, rows.churned, rows.account, names=card.metric_names, level=settings.level
     )
-    intervals = [fit.intervals_.get(name) for name in card.metric_names]
+    intervals = [
+        _around(fit.intervals_.get(name), float(share))
+        for name, share in zip(card.metric_names, shares, strict=True)
+    ]
     lines = tuple(
         LearnedMeasure(
             metric=m.metric.name,
@@ -132,7 +137,7 @@ def learned_on(
             group=m.metric.group,
             yours=float(card.weights[k]),
             learned=float(shares[k]),
-            interval=Interval() if (i := intervals[k]) is None else Interval(i.low, i.high),
+            interval=intervals[k],
             percent=int(percents[k]),
             evidence=evidence[k],
             verdict=_verdict(float(card.weights[k]), float(shares[k]), intervals[k], evidence[k]),
@@ -146,13 +151,13 @@ def learned_on(
         exact=exact,
         measures=lines,
         strength=strength,
-        per_point=float(fit.weight_fit_.beta.sum()) / 100.0,
+        per_point=float(beta.sum()) / 100.0,
         rounding_auc=auc,
         rounding_log_loss=loss,
         improvement=_improvement(rows, fit.oof_margin_, settings),
         n=len(rows.churned),
         events=int(rows.churned.sum()),
-        notes=_notes(card, rounded, fit, shares),
+        notes=_notes(card, rounded, supported=bool(beta.sum() > 0), held=not np.allclose(shares, free)),
     )
 
 
@@ -176,7 +181,27 @@ def _fitted(
     return learner.fit(rows.health, rows.churned, groups=rows.account)
 
 
-def _verdict(yours: float, learned: float, interval: object, evidence: MeasureEvidence) -> str:
+def averaged_log_odds(rows: CardRows, *, prior: Array, strength: Strength) -> Array:
+    """Log-odds per measure of shape (k,), averaged over the strengths by the belief in each."""
+    ones, total, start = np.ones(len(rows.churned)), np.zeros(len(prior)), None
+    for pull, belief in zip(strength.tried, strength.belief, strict=True):
+        start = fit_weights(
+            rows.health, rows.churned, penalty=Penalty(prior, pull), row_weight=ones, start=start
+        )
+        total += belief * start.beta
+    return total
+
+
+def _around(interval: WeightInterval | None, share: float) -> Interval:
+    """A bootstrap interval at the mean strength, moved to the share averaged over strengths."""
+    if interval is None:
+        return Interval()
+    move = share - interval.weight
+    low, high = min(interval.low, interval.low + move), max(interval.high, interval.high + move)
+    return Interval(max(low, 0.0), min(high, 1.0))
+
+
+def _verdict(yours: float, learned: float, interval: Interval, evidence: MeasureEvidence) -> str:
     found = evidence.finding
     if found is Finding.WRONG_WAY:
         return (
@@ -188,9 +213,8 @@ def _verdict(yours: float, learned: float, interval: object, evidence: MeasureEv
         return "Too few churns with a value to say anything: keep your weight."
     if found is Finding.NO_EVIDENCE:
         return "No evidence that it tells churns from renewals."
-    low, high = getattr(interval, "low", np.nan), getattr(interval, "high", np.nan)
     said = "It repeats what other measures say" if found is Finding.REPEATS else "It works"
-    if abs(learned - yours) < SMALL_CHANGE or low <= yours <= high:
+    if abs(learned - yours) < SMALL_CHANGE or interval.holds(yours):
         return f"{said}; your weight lies within what the data allow."
     return f"{said}, and deserves {'more' if learned > yours else 'less'} than you give it."
 
@@ -227,14 +251,14 @@ def _improvement(rows: CardRows, oof_margin: Array, settings: Settings) -> Diffe
     return duel.difference("learned weights", "auc")
 
 
-def _notes(card: Scorecard, rounded: Scorecard, fit: LearnedScorecard, shares: Array) -> tuple[str, ...]:
+def _notes(card: Scorecard, rounded: Scorecard, *, supported: bool, held: bool) -> tuple[str, ...]:
     notes = []
-    if fit.weight_fit_.beta.sum() <= 0:
+    if not supported:
         notes.append("Outcomes do not support any measure in its own direction: your weights are kept.")
     if card.dialect and not rounded.dialect:
         notes.append(
-            f"The learned weights do not fit the rules of {card.dialect!r}, so the card has no dialect."
+            f"The learned weights do not fit the rules of {card.dialect!r}: the card has no dialect."
         )
-    if not np.allclose(shares, fit.card_.weights):
+    if held:
         notes.append("At least one group is held at its largest share.")
     return tuple(notes)

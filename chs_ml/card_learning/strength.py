@@ -1,9 +1,9 @@
 """How strongly learned weights are pulled towards the handcrafted ones: as the data say.
 
 Every strength of a grid is judged by repeated account-grouped cross-validation. Choosing the best one
-outright follows the noise of a few churns, so strengths are averaged instead: each counts by
-``exp(-loss)``, its held-out likelihood (pseudo-Bayesian model averaging, Geisser & Eddy 1979), and the
-pull is their geometric mean.
+outright follows the noise of a few churns, so the weights are averaged over strengths instead: each counts by
+``exp(-loss)``, its held-out likelihood (pseudo-Bayesian model averaging, Geisser & Eddy 1979). Intervals are
+bootstrapped at the geometric mean of the strengths.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,8 @@ class Strength:
     Attributes
     ----------
     pull : float
-        One over a squared standard deviation in log-odds; larger = closer to the prior.
+        Geometric mean of the strengths: one over a squared standard deviation in log-odds; larger = closer
+        to the prior.
     tried : tuple of float
         Strengths of the grid.
     belief : tuple of float

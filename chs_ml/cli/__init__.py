@@ -10,7 +10,7 @@ import sys
 import typer
 
 from chs_ml.cli.backtest_command import backtest
-from chs_ml.cli.card_commands import learn_weights, with_card
+from chs_ml.cli.card_commands import judge_history, learn_weights, with_card
 from chs_ml.cli.data_commands import check, metrics, simulate
 from chs_ml.cli.demo_command import demo
 from chs_ml.cli.judging_commands import compare, validate
@@ -38,6 +38,7 @@ for command in (
     train,
     with_card(validate),
     learn_weights,
+    judge_history,
     compare,
     certify,
     tiers,

@@ -1,4 +1,4 @@
-"""Commands about handcrafted scorecards: ``validate --card`` and ``learn-weights``."""
+"""Commands about handcrafted scores: ``validate --card``, ``learn-weights``, ``judge-history``."""
 
 import inspect
 from collections.abc import Callable
@@ -91,6 +91,39 @@ def learn_weights(  # noqa: PLR0913, PLR0917 - one option per column
     if table is not None:
         write_table(found.frame(), table)
         remark(f"Table: {table}")
+
+
+def judge_history(
+    scores: Path = typer.Argument(help="Table of scores over time: account, date, score."),
+    renewals: Path = typer.Argument(help="Table of renewals: account, renewal_date, outcome."),
+    lead_days: int = typer.Option(30, "--lead-days", min=0, help="Days between the score and the renewal."),
+    max_age_days: int = typer.Option(45, "--max-age-days", min=0, help="How much older the score may be."),
+    json: bool = JSON,
+) -> None:
+    """Judge a history of scores exported from elsewhere: each renewal by the score known a lead time before.
+
+    Scores that turn green after churn judge nothing, and are named. Exit code 1 where the verdict is fail or
+    not enough data.
+    """
+    from chs_ml.card_audit import join_history
+    from chs_ml.errors import first_few
+    from chs_ml.table import read_table
+    from chs_ml.validation import validate
+
+    found = join_history(
+        read_table(scores), read_table(renewals), lead_days=lead_days, max_age_days=max_age_days
+    )
+    rows = found.renewals
+    report = validate(rows["churned"], score=rows["score"], account=rows["account"])
+    if json:
+        healed = found.healed.astype({"churn_date": "str", "snapshot_date": "str"}).to_dict("records")
+        say(as_json({"report": report, "after_churn": found.after_churn, "healed": healed}))
+    else:
+        say(report.to_text())
+        named = f": {first_few(found.healed['account'])}" if len(found.healed) else ""
+        say(f"\n{found.after_churn:,} scores are dated after churn and judge nothing.")
+        say(f"{len(found.healed):,} accounts turned green after churn{named}.")
+    raise typer.Exit(int(report.verdict.value in ("fail", "not enough data")))
 
 
 def _dataset(card: "Scorecard", source: Path, data: Path | None, columns: dict[str, str]) -> "Dataset":

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from chs_ml.card_audit import (
     audit_card,
     calibrate_card,
+    crossed_probability,
     join_history,
     judge_ranges,
     missing_policies,
@@ -26,6 +27,7 @@ from chs_ml.errors import TableError
 from chs_ml.explanation import explain
 from chs_ml.health_model import CarriedColumns
 from chs_ml.scorecard import Combine, MissingRule, Scorecard, load_scorecard
+from chs_ml.splits import grouped_folds
 from chs_ml.tiers import Tiers
 from tests.card_learning.simulated import card_of, portfolio
 from tests.scorecard.cards import banded, straight
@@ -63,7 +65,7 @@ def test_the_calibrated_card_keeps_its_points_and_gives_an_honest_probability() 
     data = portfolio(TRUTH, rows=3000, seed=1)
     card = card_of(TRUTH)
     rows = card_rows(card, data)
-    model = native_model(card, rows, calibrate_card(card, rows), tiers=Tiers(), carried=CarriedColumns())
+    model = native_model(card, rows, calibrate_card(rows), tiers=Tiers(), carried=CarriedColumns())
     assert model is not None
     scores = model.score(data.frame)
     np.testing.assert_allclose(scores["health_score"], card.score(data.frame)["health_score"], atol=1e-9)
@@ -72,6 +74,17 @@ def test_the_calibrated_card_keeps_its_points_and_gives_an_honest_probability() 
     np.testing.assert_allclose(scores["churn_probability"], expected, atol=1e-4)
     why = explain(model, data.frame)
     np.testing.assert_allclose(why.base + why.points.sum(axis=1), scores["health_score"], atol=1e-6)
+
+
+def test_judged_probabilities_come_from_other_accounts() -> None:
+    rows = card_rows(card_of(TRUTH), portfolio(TRUTH, rows=900, seed=1))
+    folds = grouped_folds(rows.account, rows.churned, n_folds=5, random_state=3)
+    expected = np.empty(len(folds))
+    for fold in range(5):
+        here = folds == fold
+        fit = LogisticRegression(C=1e9, max_iter=500).fit(rows.score[~here, None] / 100, rows.churned[~here])
+        expected[here] = fit.predict_proba(rows.score[here, None] / 100)[:, 1]
+    np.testing.assert_allclose(crossed_probability(rows, random_state=3), expected, atol=1e-3)
 
 
 def test_ranges_that_are_too_wide_crowded_or_out_of_order() -> None:
@@ -211,3 +224,25 @@ def test_validate_without_a_card_is_as_before(files: Path) -> None:
     done = run("validate", "--scores", files / "t.csv", "--outcome", "outcome", "--score", "m0")
     assert done.exit_code in (0, 1)
     assert "Verdict" in done.output
+
+
+def test_judge_history_joins_judges_and_names_what_healed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    churned = rng.random(600) < 0.2
+    score = np.clip(rng.normal(70 - 25 * churned, 15), 0, 100).round(3)
+    accounts = [f"a{i}" for i in range(600)]
+    early = pd.DataFrame({"account": accounts, "date": "2026-02-15", "score": score})
+    late = pd.DataFrame({"account": accounts, "date": "2026-04-15", "score": 99.0})
+    pd.concat([early, late]).to_csv(tmp_path / "scores.csv", index=False)
+    outcomes = np.where(churned, "churned", "renewed")
+    due = pd.DataFrame({"account": accounts, "renewal_date": "2026-04-01", "outcome": outcomes})
+    due.to_csv(tmp_path / "renewals.csv", index=False)
+    words = ("judge-history", tmp_path / "scores.csv", tmp_path / "renewals.csv", "--lead-days", 30)
+    plain = json.loads(run(*words, "--json").output)
+    # the scores of 99 came after the renewal: they judge nothing
+    better = score[~churned][:, None] > score[churned][None, :]
+    assert plain["report"]["statistics"][0]["value"] == pytest.approx(better.mean(), abs=2e-3)
+    assert plain["after_churn"] == churned.sum()
+    assert len(plain["healed"]) == int((score[churned] < 75).sum())
+    text = run(*words).output
+    assert "turned green after churn" in text
