@@ -25,7 +25,8 @@ from tests.small_model import customers, small_model, small_recipe
 
 COMMANDS = (
     "demo", "simulate", "check", "metrics", "train", "validate", "learn-weights", "judge-history",
-    "compare", "certify", "tiers", "backtest", "score", "explain", "register", "promote", "rollback", "serve", "write-back",
+    "compare", "certify", "tiers", "backtest", "score", "explain", "register", "promote", "rollback",
+    "serve", "write-back",
 )  # fmt: skip
 
 
