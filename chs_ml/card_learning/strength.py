@@ -18,7 +18,7 @@ from chs_ml.weights import Penalty, WeightFit, fit_weights
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
-GRID = (0.01, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0)
+GRID = tuple(4.0**i for i in range(-4, 5))
 FOLDS, REPEATS = 5, 4
 
 
