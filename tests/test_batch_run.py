@@ -142,11 +142,11 @@ def test_kills_at_any_moment_lose_and_double_nothing(tmp_path: Path) -> None:
         "options=Options(version='v', rows=40))"
     )
     command = [sys.executable, "-c", code, *(str(tmp_path / n) for n in ("model", "in.csv", "out.parquet"))]
-    for attempt in range(40):
+    for attempt in range(12):
         run = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert run.stdout is not None
         run.stdout.readline()
-        time.sleep(0.05 + 0.03 * attempt)
+        time.sleep(0.05 + 0.1 * attempt)
         if run.poll() is None:
             os.kill(run.pid, signal.SIGKILL)
         run.communicate()
