@@ -233,8 +233,6 @@ def test_a_newer_format_is_explained(saved: Path) -> None:
 def test_places_without_a_model(tmp_path: Path, saved: Path) -> None:
     with pytest.raises(BundleError, match="does not exist"):
         load_model(tmp_path / "nowhere")
-    with pytest.raises(BundleError, match="does not exist"):
-        load_model("models:/customer-health@champion")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BundleError, match="is an empty folder"):
         load_model(tmp_path / "empty")
