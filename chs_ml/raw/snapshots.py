@@ -16,7 +16,7 @@ SUNDAY = 6
 
 
 def calendar(spec: "SnapshotSpec", *, first: date) -> list[int]:
-    """Days of a calendar of snapshots: month ends or Sundays, from `first` to the last one.
+    """Days of a calendar of snapshots: month ends, Sundays or all days, from `first` to the last one.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def calendar(spec: "SnapshotSpec", *, first: date) -> list[int]:
     day = spec.first or first
     days: list[int] = []
     while True:
-        day = _month_end(day) if spec.every == "month" else day + timedelta(days=SUNDAY - day.weekday())
+        day = _NEXT[spec.every](day)
         if day > last:
             return days
         days.append(day_number(day))
@@ -44,6 +44,18 @@ def calendar(spec: "SnapshotSpec", *, first: date) -> list[int]:
 def _month_end(day: date) -> date:
     following = day.replace(day=28) + timedelta(days=4)
     return following - timedelta(days=following.day)
+
+
+def _sunday(day: date) -> date:
+    return day + timedelta(days=SUNDAY - day.weekday())
+
+
+def _itself(day: date) -> date:
+    return day
+
+
+_NEXT = {"month": _month_end, "week": _sunday, "day": _itself}
+"""The first day of a calendar that is not before a day."""
 
 
 def customers_sql(contracts: RawTable) -> str:

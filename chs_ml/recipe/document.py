@@ -1,6 +1,7 @@
 """The whole recipe: all sections, and what must hold between them."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
@@ -143,6 +144,23 @@ class Recipe(Section):
         """Return the recipe with the health scale anchored at this churn rate."""
         scale = self.scale.model_copy(update={"base_rate": base_rate})
         return self.model_copy(update={"scale": scale})
+
+    def as_of(self, day: date) -> "Recipe":
+        """Return the recipe for one snapshot of all customers at the end of a day, for scoring.
+
+        The day is the data cut too: nothing after it is used, and all outcomes are open.
+
+        Raises
+        ------
+        RecipeError
+            Where the recipe has no raw tables, or their rows have no dates.
+        """
+        if self.snapshots is None or self.snapshots.kind == "undated":
+            raise RecipeError("A snapshot as of a day needs raw tables with dates: [tables] and [snapshots].")
+        changes = {"kind": "calendar", "every": "day", "first": day, "last": day, "data_cut": day}
+        horizon = self.snapshots.horizon_days or 1
+        snapshots = self.snapshots.model_copy(update={**changes, "horizon_days": horizon})
+        return self.model_copy(update={"snapshots": snapshots})
 
     def table_paths(self) -> dict[str, Path]:
         """Paths of the raw tables, by name."""

@@ -294,8 +294,8 @@ class SnapshotSpec(Section):
         On a calendar, with an outcome within the horizon; a lead time before each renewal; or once, where
         outcomes have no dates (they cannot be tested out of time then): at the data cut, or with all rows
         of tables that have no dates either.
-    every : {"month", "week"}
-        Step of the calendar: month ends, or Sundays.
+    every : {"month", "week", "day"}
+        Step of the calendar: month ends, Sundays, or every day.
     first, last : date, optional
         Earliest and latest snapshot; the first contract start and the data cut where they are left out.
     horizon_days, lead_days : int
@@ -310,7 +310,7 @@ class SnapshotSpec(Section):
     """
 
     kind: Literal["calendar", "renewal", "undated"] = "calendar"
-    every: Literal["month", "week"] = "month"
+    every: Literal["month", "week", "day"] = "month"
     first: Day | None = None
     last: Day | None = None
     horizon_days: Days | None = None
