@@ -213,9 +213,8 @@ def _snapshot_table(content: Mapping[str, Any]) -> Any:
         grace = (
             content["outcomes"].get("grace_days", 0) if isinstance(content.get("outcomes"), Mapping) else 0
         )
-        horizon = snapshots.get("horizon_days") or max(1, grace if isinstance(grace, int) else 0)
-        fixed |= {"snapshot_date": "snapshot_date", "horizon_days": horizon}
-        fixed |= {"lead_days": snapshots.get("lead_days", 0)}
+        fixed |= {"snapshot_date": "snapshot_date", "horizon_days": snapshots.get("horizon_days") or 1}
+        fixed |= {"lead_days": snapshots.get("lead_days", 0), "settle_days": grace}
     for key, value in fixed.items():
         if said.get(key, value) != value:
             raise ValueError(
