@@ -331,7 +331,8 @@ def _metrics(
 def _candidates(recipe: Recipe, columns: Iterable[str]) -> list[str]:
     data = recipe.data
     carried = {*data.key_columns, *data.ignore, *data.keep, data.value, data.segment}
-    return [name for name in columns if name in recipe.metrics or name not in carried]
+    listed = recipe.metrics
+    return [name for name in columns if (listed[name].model if name in listed else name not in carried)]
 
 
 def _metric(name: str, spec: MetricSpec, series: pd.Series) -> Metric:

@@ -337,8 +337,7 @@ class _Build:
         reaches: dict[Window, str] = {}
         for relation, atoms in registry.relations.items():
             periods, first_cut = registry.periods(relation), int(cuts["day"].iloc[0])
-            table = self.tables[relation.table]
-            self.engine.keep(periods, period_sql(relation, atoms, table, first_cut=first_cut))
+            self.engine.keep(periods, period_sql(relation, atoms, first_cut=first_cut))
             for window in registry.windows(relation):
                 reach = self._reach(window, reaches) if len(days) <= MANY_DAYS else None
                 here = {atom: column for atom, column in atoms.items() if atom.window == window}
