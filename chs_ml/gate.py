@@ -184,7 +184,7 @@ def _not_seen(dataset: Dataset, models: tuple[HealthModel, ...]) -> Mask:
             "Give a table of rows that neither has seen, and say so (unseen)."
         )
     last = max(np.datetime64(period[1], "D") for period in periods if period is not None)
-    window = np.timedelta64(dataset.lead_days + (dataset.horizon_days or 0), "D")
+    window = np.timedelta64(dataset.reach_days, "D")
     days = dataset.snapshot_date.to_numpy().astype("datetime64[D]")
     later: Mask = dataset.is_matured & (days > last + window)
     if not later.any():

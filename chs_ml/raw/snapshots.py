@@ -79,10 +79,16 @@ def before_renewals_sql(contracts: RawTable, spec: "SnapshotSpec") -> str:
     )
 
 
-def renewal_outcomes_sql(spec: "SnapshotSpec") -> str:
-    """SELECT: each renewal snapshot's own outcome."""
+def renewal_outcomes_sql(spec: "SnapshotSpec", *, grace: int) -> str:
+    """SELECT: each renewal snapshot's own outcome, open where its grace period has not elapsed at the cut.
+
+    A next term may have been seen before; but among renewals so near the cut only those that went well are
+    known, and rows that are known because of what they are would make churn look rarer.
+    """
+    last = day_number(spec.data_cut or date.max) - grace
+    word = f"CASE WHEN d.due > {last} THEN '{Outcome.OPEN}' ELSE d.outcome END"
     return (
-        f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, d.outcome AS outcome FROM snapshots s "
+        f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, {word} AS outcome FROM snapshots s "
         f"JOIN due d ON d.{ACCOUNT} = s.{ACCOUNT} AND d.due = s.day + {spec.lead_days}"
     )
 
