@@ -164,8 +164,8 @@ class InputSchema:
         self._check_columns(frame.columns)
         if self.needs_dates and snapshot is None:
             raise TableError(
-                "This model reads dates as days before the snapshot: the table must have the snapshot date "
-                "column that the recipe names."
+                "Dates are read as days before the snapshot: the table must have the snapshot date column "
+                "that the recipe names (a scorecard alone takes it as as_of)."
             )
         present = set(frame.columns)
         if len(frame) <= FEW_ROWS:

@@ -58,7 +58,7 @@ def test_scores_by_hand(name: str) -> None:
 def test_labels_on_the_edge() -> None:
     gainsight = load_scorecard(CARDS / "gainsight.toml")
     assert gainsight.scheme is not None
-    assert gainsight.scheme.assign(np.array([50.0, 50.0001, 75.0, 75.0001])) == [
+    assert gainsight.scheme.assign(np.array([50.0, 50.0001, 75.0, 75.0001])).tolist() == [
         "Red",
         "Yellow",
         "Yellow",
@@ -66,7 +66,7 @@ def test_labels_on_the_edge() -> None:
     ]
     qualtrics = load_scorecard(CARDS / "qualtrics.toml")
     assert qualtrics.scheme is not None
-    assert qualtrics.scheme.assign(np.array([49.9999, 50.0, 74.9999, 75.0])) == [
+    assert qualtrics.scheme.assign(np.array([49.9999, 50.0, 74.9999, 75.0])).tolist() == [
         "Low",
         "Medium",
         "Medium",
