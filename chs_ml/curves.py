@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -157,3 +158,26 @@ def points_range(curve: "Curve") -> tuple[float, float]:
 
 
 Curve = LinearCurve | CategoryCurve | BandCurve
+
+
+def direction_of(curve: "Curve") -> int:
+    """+1 where points never fall as a number rises, -1 where they never rise; 0 else, and where they are flat."""
+    if isinstance(curve, CategoryCurve):
+        return 0
+    steps = np.diff(curve.points)
+    return 0 if not steps.any() else int(np.all(steps >= 0)) - int(np.all(steps <= 0))
+
+
+def pieces_of(curve: LinearCurve | BandCurve) -> list[tuple[float, float]]:
+    """Ends of the ranges of a number that a curve tells apart, lowest first; the outer ones are open."""
+    inner = curve.bounds if isinstance(curve, BandCurve) else curve.x
+    return list(pairwise([-np.inf, *inner, np.inf]))
+
+
+def piece_codes(curve: LinearCurve | BandCurve, values: Array) -> NDArray[np.intp]:
+    """Position among `pieces_of` the curve of values of shape (n,); -1 where missing."""
+    if isinstance(curve, BandCurve):
+        codes = curve.edge.band(np.array(curve.bounds), values)
+    else:
+        codes = np.searchsorted(np.array(curve.x), values, side="right")
+    return np.where(np.isnan(values), -1, codes)
