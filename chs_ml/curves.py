@@ -161,7 +161,7 @@ Curve = LinearCurve | CategoryCurve | BandCurve
 
 
 def direction_of(curve: "Curve") -> int:
-    """+1 where points never fall as a number rises, -1 where they never rise; 0 else, and where they are flat."""
+    """+1 where points never fall as a number rises, -1 where they never rise, 0 else or where flat."""
     if isinstance(curve, CategoryCurve):
         return 0
     steps = np.diff(curve.points)

@@ -30,6 +30,10 @@ Array = NDArray[np.float64]
 
 SMALL_CHANGE = 0.02
 """A share that moved by less than two points of a hundred is called unchanged."""
+CHOSEN_ON_ALL = (
+    "Which ranges to keep was decided on all of these accounts, so the comparison is a little kind to the "
+    "learned card; judge it on later renewals."
+)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ def _with_ranges(
     )
     weights = learned_on(found.card, again, prior=prior, strength=strength, settings=settings)
     improvement = _improvement(rows, found.margin, settings)
-    return replace(weights, handcrafted=card, improvement=improvement, ranges=found.measures)
+    notes = (*weights.notes, CHOSEN_ON_ALL)
+    return replace(weights, handcrafted=card, improvement=improvement, ranges=found.measures, notes=notes)
 
 
 def learned_on(

@@ -7,7 +7,7 @@ card itself; each one must lower the log loss by `COST` (Akaike's price of an en
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,7 @@ def _map(curve: LinearCurve | BandCurve, ends: Array, chosen: tuple[int, ...]) -
         return np.eye(len(ends))[:, list(chosen)]
     lengths = np.diff(ends)
     maps = np.zeros((len(lengths), len(chosen) - 1))
-    for part, (start, stop) in enumerate(zip(chosen, chosen[1:], strict=False)):
+    for part, (start, stop) in enumerate(pairwise(chosen)):
         maps[start:stop, part] = lengths[start:stop] / (ends[stop] - ends[start])
     return maps
 

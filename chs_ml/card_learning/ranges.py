@@ -173,7 +173,14 @@ class _Contest:
 
 
 def _learned(
-    card: Scorecard, rows: CardRows, k: int, *, curve: Curve | None, gain: _Gain | None, kept: bool, reason: str
+    card: Scorecard,
+    rows: CardRows,
+    k: int,
+    *,
+    curve: Curve | None,
+    gain: _Gain | None,
+    kept: bool,
+    reason: str,
 ) -> LearnedRange:
     yours = card.measures[k].curve
     if not reason and not kept:
@@ -201,7 +208,9 @@ def _counts(curve: Curve, rows: CardRows, k: int) -> tuple[RangeCount, ...]:
     for i, (low, high) in enumerate(ends):
         here = codes == i
         at = np.array([high if np.isinf(low) else low, low if np.isinf(high) else high])
-        points = (curve.points[i],) * 2 if isinstance(curve, BandCurve) else tuple(curve.evaluate(at).tolist())
+        points = (
+            (curve.points[i],) * 2 if isinstance(curve, BandCurve) else tuple(curve.evaluate(at).tolist())
+        )
         found.append(
             RangeCount(
                 low=low, high=high, points_low=points[0], points_high=points[1], n=int(here.sum()),
