@@ -155,7 +155,7 @@ def _with_lost_columns(dataset: "Dataset", card: "Scorecard", table: "pd.DataFra
     import pandas as pd
 
     held = {*dataset.frame.columns, *dataset.keep.columns}
-    lost = [name for name in card.schema.names if name in table.columns and name not in held]
+    lost = [name for name in card.schema.inputs if name in table.columns and name not in held]
     if not lost or len(table) != dataset.n:
         return dataset
     return replace(dataset, keep=pd.concat([dataset.keep, table[lost].reset_index(drop=True)], axis=1))
