@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class LinearCurve:
-    """Piecewise-linear points of a number, flat outside its knots.
+    """Piecewise-linear points of a number; outside its knots flat, or points of their own.
 
     Parameters
     ----------
@@ -24,15 +25,18 @@ class LinearCurve:
         Health points at the knots.
     missing : float, optional
         Points of a missing value; None where a missing value has no points of its own.
+    outside : float, optional
+        Points of values below the first or above the last knot; None: those of the knot.
     """
 
     x: tuple[float, ...]
     points: tuple[float, ...]
     missing: float | None = None
+    outside: float | None = None
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.x, self.x[1:], strict=False))
-        finite = bool(np.all(np.isfinite([*self.x, *self.points, self.missing or 0.0])))
+        finite = bool(np.all(np.isfinite([*self.x, *self.points, self.missing or 0.0, self.outside or 0.0])))
         if not (len(self.x) == len(self.points) >= 1 and rising and finite):
             raise ScorecardError(
                 "A curve must be pairs of value and points with values that rise strictly, all finite; got "
@@ -42,7 +46,7 @@ class LinearCurve:
 
     def evaluate(self, values: Array) -> Array:
         """Points of values of shape (n,); NaN where missing has none."""
-        points = np.interp(values, self.x, self.points)
+        points = np.interp(values, self.x, self.points, left=self.outside, right=self.outside)
         absent = np.nan if self.missing is None else self.missing
         return np.where(np.isnan(values), absent, points)
 
@@ -150,10 +154,35 @@ class BandCurve:
 
 def points_range(curve: "Curve") -> tuple[float, float]:
     """Fewest and most points that a value (not a missing one) can get."""
-    if isinstance(curve, CategoryCurve):
-        given = [*curve.points.values(), *([] if curve.other is None else [curve.other])]
-        return min(given), max(given)
-    return min(curve.points), max(curve.points)
+    given = list(curve.points.values() if isinstance(curve, CategoryCurve) else curve.points)
+    if isinstance(curve, CategoryCurve) and curve.other is not None:
+        given.append(curve.other)
+    if isinstance(curve, LinearCurve) and curve.outside is not None:
+        given.append(curve.outside)
+    return min(given), max(given)
 
 
 Curve = LinearCurve | CategoryCurve | BandCurve
+
+
+def direction_of(curve: "Curve") -> int:
+    """+1 where points never fall as a number rises, -1 where they never rise, 0 else or where flat."""
+    if isinstance(curve, CategoryCurve) or (isinstance(curve, LinearCurve) and curve.outside is not None):
+        return 0
+    steps = np.diff(curve.points)
+    return 0 if not steps.any() else int(np.all(steps >= 0)) - int(np.all(steps <= 0))
+
+
+def pieces_of(curve: LinearCurve | BandCurve) -> list[tuple[float, float]]:
+    """Ends of the ranges of a number that a curve tells apart, lowest first; the outer ones are open."""
+    inner = curve.bounds if isinstance(curve, BandCurve) else curve.x
+    return list(pairwise([-np.inf, *inner, np.inf]))
+
+
+def piece_codes(curve: LinearCurve | BandCurve, values: Array) -> NDArray[np.intp]:
+    """Position among `pieces_of` the curve of values of shape (n,); -1 where missing."""
+    if isinstance(curve, BandCurve):
+        codes = curve.edge.band(np.array(curve.bounds), values)
+    else:
+        codes = np.searchsorted(np.array(curve.x), values, side="right")
+    return np.where(np.isnan(values), -1, codes)

@@ -14,7 +14,7 @@ from chs_ml.errors import TableError, first_few
 from chs_ml.inputs import Encoded, InputSchema, encode_row
 from chs_ml.scale import HealthScale, churn_probability, published_score
 from chs_ml.scorecard import Scorecard
-from chs_ml.scores import Publication, publish
+from chs_ml.scores import Publication, publish, published_coverage
 from chs_ml.tiers import Tiers
 from chs_ml.tree_ensemble import TreeEnsemble
 from chs_ml.validation import ValidationReport
@@ -22,7 +22,6 @@ from chs_ml.validation import ValidationReport
 Array = NDArray[np.float64]
 
 BLOCK_ROWS = 1 << 16
-COVERAGE_DECIMALS = 9
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class HealthModel:
     baseline : tuple of k float
         Mean weighted points per metric over the training rows: contributions are counted from there.
     coverage_floor : float
-        Share of known metrics below which a score is withheld.
+        Coverage below which a score is withheld.
     carried : CarriedColumns
         Columns that are no metrics.
     facts : mapping
@@ -146,7 +145,7 @@ class HealthModel:
         DataFrame, or dict for a mapping
             One row per input row, same order and index: ``account_id`` and ``snapshot_date`` where the table
             has them, ``churn_probability`` in (0, 1), ``health_score`` 0-100 (larger = healthier), ``tier``,
-            ``coverage`` (share of metrics known), ``status`` (ok; degraded: a metric that training always
+            ``coverage`` (see `coverage`), ``status`` (ok; degraded: a metric that training always
             had is missing, or a category is new; withheld: below the coverage floor; invalid: a value is
             infinite or unreadable), ``status_detail``, and the kept columns. Withheld and invalid rows have
             no score and no tier.
@@ -200,13 +199,23 @@ class HealthModel:
             "churn_probability": churn_probability(margin),
             "health_score": published_score(self.scale.score(margin)),
         }
-        known = np.zeros(len(margin))
-        for column in encoded.values.T:
-            known += ~np.isnan(column)
-        coverage = np.round(known / len(self.schema.columns), COVERAGE_DECIMALS)
         return publish(
-            numbers, encoded, self.schema, tiers=self.tiers, coverage=coverage, floor=self.coverage_floor
-        )
+            numbers, encoded, self.schema, tiers=self.tiers, coverage=self.coverage(encoded.values),
+            floor=self.coverage_floor, remarks=self.card.remarks(encoded.values),
+        )  # fmt: skip
+
+    def coverage(self, values: Array) -> Array:
+        """Share of what the score rests on, of shape (n,), 0 to 1, that has a value, for publication.
+
+        A formula rests on its weights (`Scorecard.coverage`). With trees beside it every metric counts the
+        same: they have no weights.
+        """
+        if self.trees is None:
+            return published_coverage(self.card.coverage(values))
+        known = np.zeros(len(values))
+        for column in values.T:
+            known += ~np.isnan(column)
+        return published_coverage(known / values.shape[1])
 
     def with_carried(self, scores: Mapping[str, Any], frame: pd.DataFrame) -> pd.DataFrame:
         """Published columns between the keys and the kept columns of the table they belong to."""

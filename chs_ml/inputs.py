@@ -46,6 +46,9 @@ class InputColumn:
         Range of the numbers seen in training; NaN where none was.
     missing_seen : bool
         Whether training rows lacked a value. Where they did not, a missing value is worth a warning.
+    source : str
+        Column of the table that it is read from; empty: the one with the metric's name. Two lines of a
+        scorecard may read one column.
     """
 
     metric: Metric
@@ -53,6 +56,12 @@ class InputColumn:
     low: float = float("nan")
     high: float = float("nan")
     missing_seen: bool = True
+    source: str = ""
+
+    @property
+    def reads(self) -> str:
+        """Column of the table that it is read from."""
+        return self.source or self.metric.name
 
     @property
     def unseen_code(self) -> int:
@@ -101,8 +110,13 @@ class InputSchema:
 
     @cached_property
     def required_names(self) -> tuple[str, ...]:
-        """Names of the metrics without whose column a table is refused."""
-        return tuple(column.metric.name for column in self.columns if column.metric.required)
+        """Columns without which a table is refused."""
+        return tuple(dict.fromkeys(column.reads for column in self.columns if column.metric.required))
+
+    @cached_property
+    def inputs(self) -> dict[str, InputColumn]:
+        """The columns that are read from a table, by name; one where several metrics read the same."""
+        return {column.reads: column for column in reversed(self.columns)}
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -164,12 +178,12 @@ class InputSchema:
         self._check_columns(frame.columns)
         if self.needs_dates and snapshot is None:
             raise TableError(
-                "This model reads dates as days before the snapshot: the table must have the snapshot date "
-                "column that the recipe names."
+                "Dates are read as days before the snapshot: the table must have the snapshot date column "
+                "that the recipe names (a scorecard alone takes it as as_of)."
             )
         present = set(frame.columns)
         if len(frame) <= FEW_ROWS:
-            rows = {name: frame[name].tolist() for name in self.names if name in present}
+            rows = {name: frame[name].tolist() for name in self.inputs if name in present}
             dates = [None] * len(frame) if snapshot is None else snapshot.tolist()
             return _encoded_scalars(self, rows, dates)
         values = np.full((len(frame), len(self.columns)), np.nan, order="F")
@@ -177,9 +191,9 @@ class InputSchema:
         unseen: dict[str, Mask] = {}
         for i, column in enumerate(self.columns):
             name = column.metric.name
-            if name not in present:
+            if column.reads not in present:
                 continue
-            read, bad = read_values(frame[name], column.metric.kind, snapshot)
+            read, bad = read_values(frame[column.reads], column.metric.kind, snapshot)
             strange = np.zeros(0, dtype=bool)
             if column.metric.is_category:
                 read, strange = _codes(read, column)
@@ -187,7 +201,7 @@ class InputSchema:
             for mask, where in ((bad, unreadable), (strange, unseen)):
                 if mask.any():
                     where[name] = mask
-        absent = tuple(name for name in self.names if name not in present)
+        absent = tuple(c.metric.name for c in self.columns if c.reads not in present)
         return Encoded(values, unreadable, unseen, absent)
 
     def _check_columns(self, found: pd.Index) -> None:
@@ -200,7 +214,7 @@ class InputSchema:
                 f"The table must have a column for each required metric; {len(lacking)} of {len(required)} "
                 f"missing: {first_few(lacking)}.{hint}"
             )
-        if not found.is_unique and (twice := [name for name in self.names if (found == name).sum() > 1]):
+        if not found.is_unique and (twice := [name for name in self.inputs if (found == name).sum() > 1]):
             raise TableError(f"Each metric must be one column; these stand there twice: {first_few(twice)}.")
 
 
@@ -251,7 +265,7 @@ def encode_row(schema: InputSchema, row: Mapping[str, Any], *, snapshot: Any = N
     lacking = [name for name in schema.required_names if name not in row]
     if lacking:
         schema._check_columns(pd.Index(list(row)))
-    return _encoded_scalars(schema, {name: [row[name]] for name in schema.names if name in row}, [snapshot])
+    return _encoded_scalars(schema, {name: [row[name]] for name in schema.inputs if name in row}, [snapshot])
 
 
 def _encoded_scalars(schema: InputSchema, lists: Mapping[str, list[Any]], dates: list[Any]) -> Encoded:
@@ -262,9 +276,9 @@ def _encoded_scalars(schema: InputSchema, lists: Mapping[str, list[Any]], dates:
     unseen: dict[str, Mask] = {}
     for k, column in enumerate(schema.columns):
         name = column.metric.name
-        if name not in lists:
+        if column.reads not in lists:
             continue
-        for i, value in enumerate(lists[name]):
+        for i, value in enumerate(lists[column.reads]):
             number, strange = _scalar(value, column, dates[i])
             if number is None:
                 unreadable.setdefault(name, np.zeros(n, dtype=bool))[i] = True
@@ -272,7 +286,7 @@ def _encoded_scalars(schema: InputSchema, lists: Mapping[str, list[Any]], dates:
                 values[i, k] = number
             if strange:
                 unseen.setdefault(name, np.zeros(n, dtype=bool))[i] = True
-    absent = tuple(name for name in schema.names if name not in lists)
+    absent = tuple(c.metric.name for c in schema.columns if c.reads not in lists)
     return Encoded(values, unreadable, unseen, absent)
 
 

@@ -54,7 +54,9 @@ def equal_prior(metrics: Sequence[Metric]) -> Array:
 
 def card_prior(card: Scorecard, metrics: Sequence[Metric]) -> Array:
     """The weights of a handcrafted card on these metrics; 0 for those it does not know."""
-    known = card.weight_by_metric()
+    known: dict[str, float] = {}
+    for measure, share in zip(card.measures, card.weights.tolist(), strict=True):
+        known[measure.column.reads] = known.get(measure.column.reads, 0.0) + share
     weights = np.array([known.get(m.name, 0.0) for m in metrics])
     return weights / weights.sum() if weights.sum() > 0 else equal_prior(metrics)
 

@@ -12,12 +12,46 @@ from numpy.typing import NDArray
 
 from chs_ml.inputs import Encoded, InputSchema
 from chs_ml.tiers import Tiers
+from chs_ml.values import labelled
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-OK, DEGRADED, WITHHELD, INVALID = "ok", "degraded", "withheld", "invalid"
-_STATUSES = np.array([OK, DEGRADED, WITHHELD, INVALID], dtype=object)
+COVERAGE_DECIMALS = 9
+STATUSES = OK, DEGRADED, WITHHELD, INVALID = "ok", "degraded", "withheld", "invalid"
+
+
+@dataclass
+class Notes:
+    """Remarks on rows: each distinct text once, and which one a row has. Rows without one cost nothing.
+
+    Attributes
+    ----------
+    code : ndarray of int, shape (n,)
+        Position of each row's text; 0 is the empty text.
+    texts : list of str
+        Distinct texts.
+    """
+
+    code: NDArray[np.intp]
+    texts: list[str]
+
+    @classmethod
+    def none(cls, n: int) -> Notes:
+        """No remark on any of n rows."""
+        return cls(np.zeros(n, dtype=np.intp), [""])
+
+    def add(self, mask: Mask, remark: str) -> None:
+        """Say something of the rows of a mask of shape (n,), after what they say already."""
+        rows = np.flatnonzero(mask)
+        if not len(rows):
+            return
+        before = self.code[rows]
+        after = np.zeros(len(self.texts), dtype=np.intp)
+        for code in np.flatnonzero(np.bincount(before)).tolist():
+            after[code] = len(self.texts)
+            self.texts.append(f"{self.texts[code]}; {remark}" if code else remark)
+        self.code[rows] = after[before]
 
 
 @dataclass(frozen=True)
@@ -33,17 +67,19 @@ class Publication:
     tiers : Tiers
         Their names.
     coverage : ndarray of shape (n,)
-        Share of the metrics that has a value, 0 to 1.
-    status, status_detail : ndarray of str, shape (n,)
-        ok, degraded, withheld or invalid, and why.
+        Share of what the score rests on that has a value, 0 to 1.
+    status_code : ndarray of int, shape (n,)
+        Position among ok, degraded, withheld, invalid.
+    notes : Notes
+        Why.
     """
 
     numbers: dict[str, Array]
     tier_code: NDArray[np.intp]
     tiers: Tiers
     coverage: Array
-    status: NDArray[np.object_]
-    status_detail: NDArray[np.object_]
+    status_code: NDArray[np.intp]
+    notes: Notes
 
     def columns(self) -> dict[str, Any]:
         """The published columns by name, in order."""
@@ -51,8 +87,8 @@ class Publication:
             **self.numbers,
             "tier": self.tiers.named(self.tier_code),
             "coverage": self.coverage,
-            "status": pd.array(self.status, dtype="str"),
-            "status_detail": pd.array(self.status_detail, dtype="str"),
+            "status": labelled(STATUSES, self.status_code),
+            "status_detail": labelled(self.notes.texts, self.notes.code),
         }
 
     def to_frame(self, index: pd.Index) -> pd.DataFrame:
@@ -67,7 +103,13 @@ class Publication:
         code = int(self.tier_code[0])
         plain["tier"] = None if code < 0 else self.tiers.names[code]
         plain["coverage"] = float(self.coverage[0])
-        return plain | {"status": self.status[0], "status_detail": self.status_detail[0]}
+        detail = self.notes.texts[self.notes.code[0]]
+        return plain | {"status": STATUSES[self.status_code[0]], "status_detail": detail}
+
+
+def published_coverage(coverage: Array) -> Array:
+    """Round coverage of shape (n,) once, for publication, to 9 decimals."""
+    return np.round(coverage, COVERAGE_DECIMALS)
 
 
 def publish(
@@ -103,7 +145,7 @@ def publish(
         Rows that are not withheld, whatever is known: somebody set their score.
     """
     code = np.zeros(len(coverage), dtype=np.intp)
-    notes = _Notes(len(coverage))
+    notes = Notes.none(len(coverage))
     for name, mask in _surprises(encoded, schema):
         code[mask] = 1
         notes.add(mask, f"missing: {name}")
@@ -122,9 +164,9 @@ def publish(
         code[mask] = 3
         notes.add(mask, f"unreadable or infinite: {name}")
     empty = code >= 2
-    kept = {name: np.where(empty, np.nan, values) for name, values in numbers.items()}
+    kept = {n: np.where(empty, np.nan, v) if empty.any() else v for n, v in numbers.items()}
     tier_code = tiers.codes(kept["health_score"])
-    return Publication(kept, tier_code, tiers, coverage, _STATUSES[code], notes.text)
+    return Publication(kept, tier_code, tiers, coverage, code, notes)
 
 
 def _surprises(encoded: Encoded, schema: InputSchema) -> list[tuple[str, Mask]]:
@@ -141,14 +183,3 @@ def _surprises(encoded: Encoded, schema: InputSchema) -> list[tuple[str, Mask]]:
             if missing.any():
                 found.append((name, missing))
     return found
-
-
-class _Notes:
-    """Collects remarks on rows; rows without one cost nothing."""
-
-    def __init__(self, n: int) -> None:
-        self.text = np.full(n, "", dtype=object)
-
-    def add(self, mask: Mask, remark: str) -> None:
-        for i in np.flatnonzero(mask):
-            self.text[i] = f"{self.text[i]}; {remark}" if self.text[i] else remark

@@ -4,6 +4,7 @@ Value by value or a column at once, alone or among a million, a value reads the 
 """
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -54,14 +55,14 @@ def read_values(series: pd.Series, kind: Kind, snapshot: pd.Series | None = None
     else:
         values, bad = read_numbers(series)
     infinite = np.isinf(values)
-    return np.where(infinite, np.nan, values), bad | infinite
+    return (np.where(infinite, np.nan, values), bad | infinite) if infinite.any() else (values, bad)
 
 
 def read_numbers(series: pd.Series) -> tuple[Array, Mask]:
     """Read a column of numbers of any dtype, or of text; blanks are missing, not unreadable."""
     if _holds_numbers(series.dtype):
         if isinstance(series.dtype, np.dtype):
-            return series.to_numpy().astype(np.float64), np.zeros(len(series), dtype=bool)
+            return series.to_numpy().astype(np.float64, copy=False), np.zeros(len(series), dtype=bool)
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         return values, np.zeros(len(series), dtype=bool)
     return _numbers_in_text(series)
@@ -178,6 +179,12 @@ def _labels(series: pd.Series) -> NDArray[np.object_]:
     codes, words = distinct(series)
     table = np.array([*(label_in(word) for word in words), None], dtype=object)
     return table[codes]
+
+
+def labelled(words: Sequence[str], codes: NDArray[np.intp]) -> Any:
+    """A text column from the positions of its words, of shape (n,); -1 is missing."""
+    positions = pa.array(codes, mask=codes < 0)
+    return pd.array(pa.array(list(words), type=pa.large_string()).take(positions), dtype="str")
 
 
 def label_in(value: Any) -> str | None:

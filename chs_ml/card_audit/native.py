@@ -1,5 +1,7 @@
 """A handcrafted card through the same door as a learned one: calibrated, its own points untouched."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,6 +52,8 @@ def native_model(
     """
     if not fit.card > 0:
         return None
+    if card.schema.needs_dates and carried.snapshot_date is None:  # ageing counts days from a snapshot
+        carried = replace(carried, snapshot_date="snapshot_date")
     weighted, _ = card.weighted_points(rows.values)
     return HealthModel(
         card=card,

@@ -1,7 +1,6 @@
 """Where the scoring ranges of a card are too wide, or flat."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,7 @@ from scipy.special import logit
 from scipy.stats import norm
 
 from chs_ml.card_learning.health import CardRows
-from chs_ml.curves import BandCurve, CategoryCurve, Curve
+from chs_ml.curves import CategoryCurve, piece_codes, pieces_of
 from chs_ml.scorecard import Scorecard
 from chs_ml.validation.delong import delong_auc
 from chs_ml.validation.intervals import jeffreys
@@ -67,13 +66,12 @@ def judge_ranges(card: Scorecard, rows: CardRows, *, level: float = 0.95) -> tup
     level : float
         Of intervals, and 1 minus the size of the tests.
     """
-    pieces = [
-        (k, i, low, high)
-        for k, m in enumerate(card.measures)
-        if not isinstance(m.curve, CategoryCurve)
-        for i, (low, high) in enumerate(_ends(m.curve))
-    ]
-    inside = [_inside(card.measures[k].curve, rows.values[:, k], i) for k, i, _, _ in pieces]
+    pieces, inside = [], []
+    for k, m in enumerate(card.measures):
+        if not isinstance(m.curve, CategoryCurve):
+            codes = piece_codes(m.curve, rows.values[:, k])
+            pieces += [(k, i, *ends) for i, ends in enumerate(pieces_of(m.curve))]
+            inside += [codes == i for i in range(len(pieces_of(m.curve)))]
     p_values = [_width_p(rows, k, mask) for (k, *_), mask in zip(pieces, inside, strict=True)]
     corrected = holm(p_values)
     found = []
@@ -95,20 +93,6 @@ def judge_ranges(card: Scorecard, rows: CardRows, *, level: float = 0.95) -> tup
             )
         )
     return _with_order(found)
-
-
-def _ends(curve: Curve) -> list[tuple[float, float]]:
-    inner = list(curve.bounds) if isinstance(curve, BandCurve) else list(getattr(curve, "x", ()))
-    ends = [-np.inf, *inner, np.inf]
-    return list(pairwise(ends))
-
-
-def _inside(curve: Curve, values: Array, i: int) -> NDArray[np.bool_]:
-    known = ~np.isnan(values)
-    if isinstance(curve, BandCurve):
-        return np.asarray(known & (curve.edge.band(np.array(curve.bounds), values) == i))
-    knots = np.array(getattr(curve, "x", ()))
-    return np.asarray(known & (np.searchsorted(knots, values, side="right") == i))
 
 
 def _width_p(rows: CardRows, k: int, mask: NDArray[np.bool_]) -> float:

@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from chs_ml.card_audit.policies import PolicyRow
 from chs_ml.card_audit.ranges import RangeRow
 from chs_ml.card_learning.evidence import Finding, MeasureEvidence
-from chs_ml.validation.text import number, percent, section, table, wrapped
+from chs_ml.validation.text import number, percent, range_text, section, table, wrapped
 
 if TYPE_CHECKING:
     from chs_ml.card_audit.values import CardAudit
@@ -101,7 +99,7 @@ def _ranges(audit: "CardAudit") -> list[str]:
 
 
 def _range_line(row: RangeRow, title: str) -> str:
-    where = f"{title} {_ends(row)}"
+    where = f"{title} {range_text(row.low, row.high)}"
     rate = f"{row.n:,} accounts, {percent(row.churn)} churned"
     return {
         "too wide": f"{where} is too wide: all get {row.points:.0f} points, but inside it the value "
@@ -110,12 +108,6 @@ def _range_line(row: RangeRow, title: str) -> str:
         "crowded": f"{where} holds nearly everyone ({rate}): it hardly tells accounts apart.",
         "out of order": f"{where} gets more points than the range beside it, and churns more ({rate}).",
     }[row.finding]
-
-
-def _ends(row: RangeRow) -> str:
-    if np.isinf(row.low):
-        return f"up to {row.high:g}"
-    return f"above {row.low:g}" if np.isinf(row.high) else f"{row.low:g} to {row.high:g}"
 
 
 def _policies(policies: tuple[PolicyRow, ...]) -> str:

@@ -1,13 +1,14 @@
 """``learn_weights``: a card's weights from renewals, in the card's own form."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chs_ml.card_learning.evidence import Finding, MeasureEvidence, measure_evidence
 from chs_ml.card_learning.health import CardRows, card_rows
+from chs_ml.card_learning.ranges import LearnedRanges, learn_ranges
 from chs_ml.card_learning.rounding import capped, whole_percents
 from chs_ml.card_learning.strength import Strength, choose_strength
 from chs_ml.card_learning.values import LearnedMeasure, LearnedWeights
@@ -29,6 +30,10 @@ Array = NDArray[np.float64]
 
 SMALL_CHANGE = 0.02
 """A share that moved by less than two points of a hundred is called unchanged."""
+CHOSEN_ON_ALL = (
+    "Which ranges to keep was decided on all of these accounts, so the comparison is a little kind to the "
+    "learned card; judge it on later renewals."
+)
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,14 @@ def learn_weights(
     card: Scorecard,
     dataset: Dataset,
     *,
+    ranges: bool = False,
     caps: Mapping[str, float] | None = None,
     bootstrap: int = 200,
     level: float = 0.95,
     min_events_per_weight: float = 2.0,
     random_state: int = 0,
 ) -> LearnedWeights:
-    """Learn the weights of a handcrafted card from renewals; measures, ranges, groups and rules stay.
+    """Learn the weights of a handcrafted card from renewals; measures, groups and rules stay, and ranges.
 
     Weights are not negative, sum to 100 %, keep to the caps of groups, and are pulled towards the card's own
     as strongly as held-out accounts say.
@@ -77,6 +83,9 @@ def learn_weights(
         The card, whose weights are the prior.
     dataset : Dataset
         Metrics and outcomes; the columns of days that ageing measures need may be metrics or kept columns.
+    ranges : bool
+        Learn the scoring ranges too: few, monotone in the card's direction, and kept only where held-out
+        accounts say that they help (`chs_ml.card_learning.ranges`).
     caps : mapping of str to float, optional
         Largest share per group, 0-1, over what the card's groups say (``largest_share``).
     bootstrap : int
@@ -108,7 +117,31 @@ def learn_weights(
     strength = choose_strength(
         [(rows.health, rows.churned, rows.account)], prior=card.weights, random_state=random_state
     )
-    return learned_on(card, rows, prior=card.weights, strength=strength, settings=settings)
+    if not ranges:
+        return learned_on(card, rows, prior=card.weights, strength=strength, settings=settings)
+    found = learn_ranges(
+        card, rows, prior=card.weights, pull=strength.pull, random_state=settings.random_state
+    )
+    return _with_ranges(card, dataset, rows, found, strength=strength, settings=settings)
+
+
+def _with_ranges(
+    card: Scorecard, dataset: Dataset, rows: CardRows, found: LearnedRanges, *,
+    strength: Strength, settings: Settings,
+) -> LearnedWeights:  # fmt: skip
+    """Weights on the learned ranges, told as a diff from the card as it was."""
+    if found.margin is None:
+        weights = learned_on(card, rows, prior=card.weights, strength=strength, settings=settings)
+        return replace(weights, ranges=found.measures)
+    again = card_rows(found.card, dataset)
+    prior = card.weights
+    strength = choose_strength(
+        [(again.health, again.churned, again.account)], prior=prior, random_state=settings.random_state
+    )
+    weights = learned_on(found.card, again, prior=prior, strength=strength, settings=settings)
+    improvement = _improvement(rows, found.margin, settings)
+    notes = (*weights.notes, CHOSEN_ON_ALL)
+    return replace(weights, handcrafted=card, improvement=improvement, ranges=found.measures, notes=notes)
 
 
 def learned_on(
@@ -240,7 +273,7 @@ def _improvement(rows: CardRows, oof_margin: Array, settings: Settings) -> Diffe
     try:
         duel = compare(
             rows.churned,
-            {"your weights": rows.score, "learned weights": -oof_margin},
+            {"your card": rows.score, "the learned card": -oof_margin},
             account=rows.account,
             n_bootstrap=max(settings.bootstrap, 100),
             random_state=settings.random_state,
@@ -248,7 +281,7 @@ def _improvement(rows: CardRows, oof_margin: Array, settings: Settings) -> Diffe
         )
     except NotEnoughData:
         return None
-    return duel.difference("learned weights", "auc")
+    return duel.difference("the learned card", "auc")
 
 
 def _notes(card: Scorecard, rounded: Scorecard, *, supported: bool, held: bool) -> tuple[str, ...]:

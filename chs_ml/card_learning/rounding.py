@@ -68,3 +68,23 @@ def capped(shares: Array, groups: Sequence[str], caps: Mapping[str, float]) -> A
             target = caps[group] / totals[group] if group in held else (room / free if free > 0 else 0.0)
             capped_shares[i] *= target
     return capped_shares
+
+
+def roundest(low: float, high: float, *, near: float) -> float:
+    """The roundest number from low to high: the largest of ..., 10, 5, 2, 1, 0.5, ... with a multiple there.
+
+    Of several multiples the one nearest to `near` is taken.
+
+    >>> roundest(47.0, 63.0, near=52.0)
+    50.0
+    """
+    size = max(abs(low), abs(high))
+    if low <= 0.0 <= high:
+        return 0.0
+    for power in range(int(np.floor(np.log10(size))) + 1, -15, -1):
+        for digit in (10, 5, 2):
+            unit = digit * 10.0 ** (power - 1)
+            first, last = np.ceil(low / unit - 1e-9), np.floor(high / unit + 1e-9)
+            if first <= last:
+                return float(f"{float(np.clip(np.round(near / unit), first, last)) * unit:.12g}")
+    return near

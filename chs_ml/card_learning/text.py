@@ -1,9 +1,11 @@
 """Learned weights as a page of plain text."""
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from chs_ml.card_learning.range_values import LearnedRange, RangeCount
 from chs_ml.validation.result import Interval
-from chs_ml.validation.text import wrapped
+from chs_ml.validation.text import percent, range_text, table, wrapped
 
 if TYPE_CHECKING:
     from chs_ml.card_learning.values import LearnedMeasure, LearnedWeights
@@ -17,6 +19,7 @@ def learned_text(found: "LearnedWeights") -> str:
     lines = [head, "", f"{'measure':{width}}  yours  learned  interval     evidence"]
     lines += [_line(m, width) for m in found.measures]
     lines += ["", *(wrapped(f"{m.label}: {m.verdict}", indent="  ", first="- ") for m in found.measures), ""]
+    lines += _ranges(found.ranges)
     said = [strength_sentence(found), rounding_sentence(found)]
     if found.improvement is not None:
         said.append(f"On accounts not learned from: {found.improvement.sentence}")
@@ -53,3 +56,29 @@ def rounding_sentence(found: "LearnedWeights") -> str:
         f"Whole percents instead of exact weights: AUC {-found.rounding_auc:+.4f}, log loss per account "
         f"{found.rounding_log_loss:+.5f}."
     )
+
+
+def _ranges(ranges: tuple[LearnedRange, ...]) -> list[str]:
+    """Your ranges beside the learned ones, measure by measure; those that stay, in one sentence each."""
+    if not ranges:
+        return []
+    lines = ["Scoring ranges (learned ones are kept only where accounts not learned from say so)", ""]
+    for one in ranges:
+        if one.learned is None:
+            lines.append(wrapped(f"{one.label}: your ranges stay ({one.reason}).", indent="  ", first="- "))
+            continue
+        gain = f"log loss per account {-one.gain:+.4f} (standard error {one.error:.4f})"
+        lines += [wrapped(f"{one.label}: new ranges. {gain}.", indent="  ", first="- ")]
+        yours, learned = ([_range_row(c) for c in counts] for counts in (one.your_counts, one.learned_counts))
+        blank = [""] * 4
+        rows = [a + b for a, b in zip_longest(yours, learned, fillvalue=blank)]
+        heads = ["yours", "points", "accounts", "churned", "learned", "points", "accounts", "churned"]
+        lines += [f"    {line}" for line in table(heads, rows).splitlines()]
+    return [*lines, ""]
+
+
+def _range_row(one: RangeCount) -> list[str]:
+    points = f"{one.points_low:g}"
+    if one.points_high != one.points_low:
+        points = f"{points} to {one.points_high:g}"
+    return [range_text(one.low, one.high), points, f"{one.n:,}", percent(one.churn)]

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from chs_ml.card_learning.evidence import MeasureEvidence
+from chs_ml.card_learning.range_values import LearnedRange
 from chs_ml.card_learning.strength import Strength
 from chs_ml.scorecard import Scorecard
 from chs_ml.validation.comparison_values import Difference
@@ -70,6 +71,8 @@ class LearnedWeights:
         AUC of weights learned on other accounts against yours, paired; None with too few rows to tell.
     n, events : int
         Rows and churns.
+    ranges : tuple of LearnedRange
+        Your scoring ranges beside the learned ones; empty where ranges were not to be learned.
     notes : tuple of str
         What the reader must know besides.
     """
@@ -85,6 +88,7 @@ class LearnedWeights:
     improvement: Difference | None
     n: int
     events: int
+    ranges: tuple[LearnedRange, ...] = ()
     notes: tuple[str, ...] = ()
 
     def frame(self) -> pd.DataFrame:
@@ -113,7 +117,7 @@ class LearnedWeights:
             name: getattr(self, name)
             for name in (
                 "measures", "strength", "per_point", "rounding_auc", "rounding_log_loss", "improvement",
-                "n", "events", "notes",
+                "n", "events", "ranges", "notes",
             )
         }  # fmt: skip
         plain: dict[str, Any] = to_plain(parts)

@@ -64,6 +64,7 @@ def learn_weights(  # noqa: PLR0913, PLR0917 - one option per column
     card: Path = typer.Argument(help="Scorecard (TOML)."),
     source: Path = typer.Argument(help="Recipe (TOML), or a table of metrics with --outcome and --account."),
     data: Path | None = typer.Argument(None, help="Use this table instead of the recipe's."),
+    ranges: bool = typer.Option(False, "--ranges", help="Learn the scoring ranges too."),
     out: Path | None = typer.Option(None, "--out", help="Write the learned card here (TOML)."),
     table: Path | None = typer.Option(None, "--table", help="Write the diff here (CSV)."),
     outcome: str | None = typer.Option(None, "--outcome", help="Column of outcomes, for a table."),
@@ -83,7 +84,7 @@ def learn_weights(  # noqa: PLR0913, PLR0917 - one option per column
     columns = {"outcome": outcome, "churned": churned, "account": account}
     spec = load_scorecard(card)
     dataset = _dataset(spec, source, data, {k: v for k, v in columns.items() if v is not None})
-    found = learned(spec, dataset)
+    found = learned(spec, dataset, ranges=ranges)
     say(as_json(found.to_dict()) if json else found.to_text())
     if out is not None:
         write_atomically(out, found.to_toml().encode())
@@ -154,7 +155,7 @@ def _with_lost_columns(dataset: "Dataset", card: "Scorecard", table: "pd.DataFra
     import pandas as pd
 
     held = {*dataset.frame.columns, *dataset.keep.columns}
-    lost = [name for name in card.schema.names if name in table.columns and name not in held]
+    lost = [name for name in card.schema.inputs if name in table.columns and name not in held]
     if not lost or len(table) != dataset.n:
         return dataset
     return replace(dataset, keep=pd.concat([dataset.keep, table[lost].reset_index(drop=True)], axis=1))

@@ -52,7 +52,8 @@ def signature(model: HealthModel) -> ModelSignature:
     MLflow's own types refuse what the model reads without trouble (whole numbers for "double", category
     columns, dates and yes/no for "string"); reading values is the business of the model's input schema.
     """
-    inputs = [ColSpec(AnyType(), metric.name, required=metric.required) for metric in model.schema.metrics]
+    required = model.schema.required_names
+    inputs = [ColSpec(AnyType(), name, required=name in required) for name in model.schema.inputs]
     if model.schema.needs_dates and model.carried.snapshot_date is not None:
         inputs.append(ColSpec(AnyType(), model.carried.snapshot_date, required=True))
     outputs = [ColSpec(kind, name, required=kind is not DataType.double) for name, kind in OUTPUTS.items()]

@@ -7,6 +7,7 @@ average of its children (`parent_scores`), and what people set by hand is an `Ov
 from chs_ml.scorecard.book import CardBook, Condition, Entry, load_book
 from chs_ml.scorecard.card import Scorecard
 from chs_ml.scorecard.dialects import DIALECTS, Dialect
+from chs_ml.scorecard.events import event_points
 from chs_ml.scorecard.measure import Measure
 from chs_ml.scorecard.missing import MissingRule
 from chs_ml.scorecard.overrides import Override, overrides_from
@@ -32,6 +33,7 @@ __all__ = [
     "StaleRule",
     "Staleness",
     "column_sum",
+    "event_points",
     "load_book",
     "load_scorecard",
     "overrides_from",

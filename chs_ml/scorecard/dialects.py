@@ -114,7 +114,7 @@ DIALECTS: dict[str, Dialect] = {
         Dialect(name="churnzero", defaults={"edge": "top"}, must_state=("missing",), check=_churnzero),
         Dialect(name="hubspot", defaults=_ADDED, check=_hubspot),
         Dialect(name="clientsuccess", must_state=("missing",), check=_clientsuccess),
-        Dialect(name="planhat", defaults=_ADDED, must_state=("start",)),
+        Dialect(name="planhat", defaults={**_ADDED, "high": 10, "top": 10, "start": 5}),
         Dialect(
             name="qualtrics",
             defaults={**_ADDED, "scheme": {"labels": ["Low", "Medium", "High"], "bounds": [50, 75]}},

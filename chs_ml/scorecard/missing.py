@@ -1,5 +1,6 @@
 """Missing-value policies: what a measure without a value does to the score, each exact and named."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import numpy as np
@@ -37,15 +38,32 @@ class MissingRule(StrEnum):
         return self in (MissingRule.RENORMALISE, MissingRule.REDISTRIBUTE, MissingRule.WITHHOLD)
 
 
-def mean_over_groups(columns: list[Array], groups: GroupShares) -> Array:
+def weighted_sums(parts: Iterable[tuple[float, Array]], n: int) -> tuple[Array, Array]:
+    """Sum of share x points, and of the shares of what is there, of shape (n,), one part after the other."""
+    total, present = np.zeros(n), np.zeros(n)
+    for share, points in parts:
+        has = ~np.isnan(points)
+        if has.all():
+            total += share * points
+            present += share
+        else:
+            total += share * np.where(has, points, 0.0)
+            present += share * has
+    return total, present
+
+
+def mean_over_present(points: Array, shares: Array) -> Array:
+    """Weighted mean, of shape (n,), of the points of shape (n, k) that are there; NaN where none is."""
+    total, present = weighted_sums(zip(shares.tolist(), points.T, strict=True), len(points))
+    return total / np.where(present > 0, present, np.nan)
+
+
+def mean_over_groups(points: Array, groups: GroupShares) -> Array:
     """Mean of group means of shape (n,), each over what is present; NaN where all are missing."""
-    n = len(columns[0])
+    n = len(points)
     total, present = np.zeros(n), np.zeros(n)
     for group_share, members in groups:
-        inside, known = np.zeros(n), np.zeros(n)
-        for k, share in members:
-            known += share * ~np.isnan(columns[k])
-            inside += share * np.nan_to_num(columns[k])
+        inside, known = weighted_sums(((share, points[:, k]) for k, share in members), n)
         has = known > 0
         total += group_share * (inside / np.where(has, known, 1.0))
         present += group_share * has

@@ -37,7 +37,17 @@ _MEASURE_1 = (
 )
 _MEASURE_KEYS = {
     1: tuple(_MEASURE_1.split()),
-    2: (*_MEASURE_1.split(), "bands", "edge", "stale_date", "stale_after", "stale", "decay_days"),
+    2: (
+        *_MEASURE_1.split(),
+        "bands",
+        "edge",
+        "outside",
+        "column",
+        "stale_date",
+        "stale_after",
+        "stale",
+        "decay_days",
+    ),
 }
 _GROUP_KEYS = ("weight", "low", "high", "largest_share")
 _LIMIT_KEYS = ("measure", "points_at_most", "points_at_least", "score_at_most", "score_at_least")
@@ -210,7 +220,14 @@ def _measure(name: str, entry: Any, source: str, shapes: Shapes) -> Measure:
     except (TypeError, ValueError, ScorecardError) as error:
         raise ScorecardError(f"{where}: {error}") from error
     categories = curve.categories if isinstance(curve, CategoryCurve) else ()
-    column = InputColumn(metric=metric, categories=categories, low=low, high=high, missing_seen=seen)
+    column = InputColumn(
+        metric=metric,
+        categories=categories,
+        low=low,
+        high=high,
+        missing_seen=seen,
+        source=_source(entry, name),
+    )
     return Measure(column=column, curve=curve, weight=weight, staleness=staleness)
 
 
@@ -223,6 +240,11 @@ def _staleness(entry: Mapping[str, Any]) -> Staleness | None:
         rule=StaleRule(entry.get("stale", StaleRule.FLAG)),
         decay_days=float(entry.get("decay_days", 0.0)),
     )
+
+
+def _source(entry: Mapping[str, Any], name: str) -> str:
+    source = str(entry.get("column", ""))
+    return "" if source == name else source
 
 
 def _flag(entry: Mapping[str, Any], key: str) -> bool:

@@ -39,6 +39,8 @@ def edge_of(table: Mapping[str, Any], where: str) -> Edge | None:
 
 def curve_from(entry: Mapping[str, Any], shapes: Shapes) -> Curve:
     """The curve of a measure's table."""
+    if "outside" in entry and "curve" not in entry:
+        raise ScorecardError("outside belongs to a curve: the points of values below or above all its knots.")
     missing = None if "missing_points" not in entry else _points(entry["missing_points"], shapes)
     if "bands" in entry:
         return _bands(entry, shapes, missing)
@@ -52,7 +54,8 @@ def curve_from(entry: Mapping[str, Any], shapes: Shapes) -> Curve:
     if not (isinstance(knots, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in knots)):
         raise ScorecardError(f"curve must be pairs of value and points: [[0, 0], [50, 80]]; got {knots!r}.")
     x, points_at = [float(pair[0]) for pair in knots], [float(pair[1]) for pair in knots]
-    return LinearCurve(x=tuple(x), points=tuple(points_at), missing=missing)
+    outside = None if "outside" not in entry else _points(entry["outside"], shapes)
+    return LinearCurve(x=tuple(x), points=tuple(points_at), missing=missing, outside=outside)
 
 
 def _points(value: Any, shapes: Shapes) -> float:

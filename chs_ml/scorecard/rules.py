@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chs_ml.curves import Edge
 from chs_ml.errors import ScorecardError
+from chs_ml.values import labelled
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -97,17 +99,26 @@ class Staleness:
                 f"stale_after {self.after:g}, decay_days {self.decay_days:g}."
             )
 
+    @property
+    def remark(self) -> str:
+        """What is said of a stale value."""
+        return {
+            StaleRule.FLAG: "stale",
+            StaleRule.DECAY: "stale, decayed",
+            StaleRule.DROP: "stale, dropped",
+        }[self.rule]
+
     def is_stale(self, age: Array) -> Mask:
         """Whether values of this age in days, of shape (n,), are stale."""
         return np.asarray(age > self.after)
 
-    def aged(self, points: Array, age: Array, neutral: float) -> Array:
-        """Points of shape (n,) of values of this age in days."""
+    def aged(self, points: Array, age: Array, *, neutral: float, absent: float) -> Array:
+        """Points of shape (n,) of values of this age in days; `absent` are those of a missing value."""
         if self.rule is StaleRule.FLAG:
             return points
         stale = self.is_stale(age)
         if self.rule is StaleRule.DROP:
-            return np.where(stale, np.nan, points)
+            return np.where(stale, absent, points)
         left = np.clip(1.0 - (age - self.after) / self.decay_days, 0.0, 1.0)
         return np.where(stale, neutral + (points - neutral) * left, points)
 
@@ -184,9 +195,7 @@ class Scheme:
                 f"labels {list(self.labels)}, bounds {list(self.bounds)}."
             )
 
-    def assign(self, score: Array) -> list[str | None]:
-        """Labels of scores of shape (n,); None where there is no score."""
+    def assign(self, score: Array) -> Any:
+        """Labels of scores of shape (n,), as a text column; missing where there is no score."""
         codes = self.edge.band(np.array(self.bounds), score)
-        words = np.array([*self.labels, None], dtype=object)
-        labels: list[str | None] = words[np.where(np.isnan(score), len(self.labels), codes)].tolist()
-        return labels
+        return labelled(self.labels, np.where(np.isnan(score), -1, codes))

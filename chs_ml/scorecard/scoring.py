@@ -1,17 +1,15 @@
 """From a table to published scores: snapshot, overrides, ageing, statuses, labels."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from chs_ml.errors import ScorecardError, TableError, first_few, nearest
-from chs_ml.inputs import Encoded
 from chs_ml.scale import published_score
 from chs_ml.scorecard.overrides import Overridden, Override
-from chs_ml.scorecard.rules import StaleRule
-from chs_ml.scores import publish
+from chs_ml.scores import publish, published_coverage
 from chs_ml.tiers import Tiers
 from chs_ml.values import calendar_days
 
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-COVERAGE_DECIMALS = 9
-_SAID = {StaleRule.FLAG: "stale", StaleRule.DECAY: "stale, decayed", StaleRule.DROP: "stale, dropped"}
 
 
 def snapshot_of(frame: pd.DataFrame, as_of: object) -> pd.Series | None:
@@ -51,32 +46,27 @@ def scored_table(
     """What `Scorecard.score` gives."""
     snapshot = snapshot_of(frame, as_of)
     encoded = card.schema.encode(frame, snapshot=snapshot)
-    bare = card.bare_points(encoded.values)
-    known = card.known(encoded.values, bare)
     held = _held(card, frame, snapshot, account, overrides)
-    if held.applied:
-        bare = held.on_measures(bare, card.metric_names)
-        known = _known_by_hand(card, encoded.values, bare, held)
-    score = _sum(card.parts(card.filled(bare)))
+    score, known = _reckoned(card, encoded.values, held)
     set_score = held.on_score(len(frame))
     by_hand = ~np.isnan(set_score)
     score = published_score(np.where(by_hand, set_score * card.per_own_point, score))
     publication = publish(
         {"health_score": score}, encoded, card.schema, tiers=tiers,
-        coverage=np.round(known, COVERAGE_DECIMALS), floor=floor, remarks=_stale(card, encoded),
+        coverage=published_coverage(known), floor=floor, remarks=card.remarks(encoded.values),
         exempt=by_hand,
     )  # fmt: skip
-    table = publication.to_frame(frame.index)
     for override, mask in held.applied:
-        table["status_detail"] = _noted(table["status_detail"], mask, override.remark)
-    return _with_own_words(card, table)
+        publication.notes.add(mask, override.remark)
+    return _with_own_words(card, publication.to_frame(frame.index))
 
 
-def _sum(parts: Array) -> Array:
-    total = np.zeros(len(parts))
-    for column in parts.T:
-        total += column
-    return total
+def _reckoned(card: "Scorecard", values: Array, held: Overridden) -> tuple[Array, Array]:
+    """Scores, not rounded, and coverage; with what was set by hand."""
+    if not held.applied:
+        return card.reckoned(values)
+    bare = held.on_measures(card.bare_points(values), card.metric_names)
+    return card.total(bare), _known_by_hand(card, values, bare, held)
 
 
 def _held(
@@ -109,27 +99,10 @@ def _known_by_hand(card: "Scorecard", values: Array, bare: Array, held: Overridd
     return card.known(seen, bare)
 
 
-def _stale(card: "Scorecard", encoded: Encoded) -> list[tuple[str, Mask]]:
-    remarks = []
-    for k, measure in enumerate(card.measures):
-        if measure.staleness is not None:
-            old = measure.staleness.is_stale(card.age(encoded.values, k)) & ~np.isnan(encoded.values[:, k])
-            if old.any():
-                remarks.append((f"{_SAID[measure.staleness.rule]}: {measure.metric.name}", old))
-    return remarks
-
-
-def _noted(details: Any, mask: Mask, remark: str) -> Any:
-    told = details.to_numpy(dtype=object, copy=True)
-    for i in np.flatnonzero(mask):
-        told[i] = f"{told[i]}; {remark}" if told[i] else remark
-    return pd.array(told, dtype="str")
-
-
 def _with_own_words(card: "Scorecard", table: pd.DataFrame) -> pd.DataFrame:
     own = np.round(table["health_score"].to_numpy() / card.per_own_point, 9)
     if card.top != 100.0:
         table["own_score"] = own
     if card.scheme is not None:
-        table["label"] = pd.array(card.scheme.assign(own), dtype="str")
+        table["label"] = card.scheme.assign(own)
     return table

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from chs_ml.curves import BandCurve, CategoryCurve
+from chs_ml.curves import BandCurve, CategoryCurve, LinearCurve
 from chs_ml.scorecard.card import Scorecard
 from chs_ml.scorecard.measure import Measure
 from chs_ml.scorecard.missing import MissingRule
@@ -32,7 +32,11 @@ def _needs_bands(card: Scorecard) -> bool:
     lines = card.measures
     old_rules = (MissingRule.RENORMALISE, MissingRule.OWN)
     return card.missing not in old_rules or any(
-        isinstance(m.curve, BandCurve) or m.staleness is not None for m in lines
+        isinstance(m.curve, BandCurve)
+        or m.staleness is not None
+        or m.column.source
+        or (isinstance(m.curve, LinearCurve) and m.curve.outside is not None)
+        for m in lines
     )
 
 
@@ -74,6 +78,7 @@ def measure_table(measure: Measure) -> dict[str, Any]:
         "direction": str(metric.direction),
     }
     table |= {key: getattr(metric, key) for key in ("label", "unit") if getattr(metric, key)}
+    table |= {"column": column.source} if column.source else {}
     table |= {} if metric.required else {"required": False}
     table["weight"] = measure.weight
     if isinstance(curve, CategoryCurve):
@@ -83,6 +88,7 @@ def measure_table(measure: Measure) -> dict[str, Any]:
         table["bands"], table["edge"] = _bands(curve), str(curve.edge)
     else:
         table["curve"] = [list(pair) for pair in zip(curve.x, curve.points, strict=True)]
+        table |= {} if curve.outside is None else {"outside": curve.outside}
     table |= {} if curve.missing is None else {"missing_points": curve.missing}
     table |= {key: getattr(column, key) for key in ("low", "high") if np.isfinite(getattr(column, key))}
     table |= {} if column.missing_seen else {"missing_seen": False}

@@ -41,7 +41,7 @@ EXPLANATION = {
 def account_schema(model: HealthModel) -> dict[str, Any]:
     """JSON schema of one account: the model's metrics, and what it carries."""
     carried = model.carried
-    properties = {column.metric.name: _input(column) for column in model.schema.columns}
+    properties = {name: _input(column) for name, column in model.schema.inputs.items()}
     for name in (carried.account, carried.snapshot_date):
         if name is not None and name not in properties:
             properties[name] = {"type": _VALUE, "description": "Key, returned with the score."}

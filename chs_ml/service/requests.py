@@ -83,7 +83,7 @@ def accounts_in(body: bytes, schema: InputSchema, carried: Sequence[str], limits
         raise RefusedRequest(
             413, f"A request may hold at most {limits.rows:,} accounts; got {len(rows):,}.", field="accounts"
         )
-    names = [*schema.names, *(name for name in carried if name not in schema.names)]
+    names = [*schema.inputs, *(name for name in carried if name not in schema.inputs)]
     return [_account(row, i, names, schema) for i, row in enumerate(rows)]
 
 

@@ -49,6 +49,13 @@ def percent_interval(interval: Interval, *, decimals: int = 1) -> str:
     return inner if inner == DASH else f"{inner} %"
 
 
+def range_text(low: float, high: float) -> str:
+    """A range of a number, open where an end is infinite."""
+    if math.isinf(low):
+        return f"up to {high:g}"
+    return f"above {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in plain text: first column left, the others right, a rule below the headers.
 

@@ -26,7 +26,14 @@ from chs_ml.cli import app
 from chs_ml.errors import TableError
 from chs_ml.explanation import explain
 from chs_ml.health_model import CarriedColumns
-from chs_ml.scorecard import Combine, MissingRule, Scorecard, load_scorecard
+from chs_ml.scorecard import (
+    Combine,
+    MissingRule,
+    Scorecard,
+    Staleness,
+    StaleRule,
+    load_scorecard,
+)
 from chs_ml.splits import grouped_folds
 from chs_ml.tiers import Tiers
 from tests.card_learning.simulated import card_of, portfolio
@@ -246,3 +253,30 @@ def test_judge_history_joins_judges_and_names_what_healed(tmp_path: Path) -> Non
     assert len(plain["healed"]) == int((score[churned] < 75).sum())
     text = run(*words).output
     assert "turned green after churn" in text
+
+
+def test_a_served_card_counts_coverage_by_weight_and_ages_by_the_snapshot() -> None:
+    old = Staleness(date="asked_on", after=30.0, rule=StaleRule.DROP)
+    card = Scorecard(
+        name="x", measures=(straight("m0", 3.0), straight("m1", 1.0, staleness=old)), coverage_floor=0.5
+    )
+    data = portfolio((0.7, 0.3), rows=800, seed=3)
+    days = pd.Series(pd.Timestamp("2026-03-01"), index=range(data.n))
+    aged = replace(data, snapshot_date=days, keep=pd.DataFrame({"asked_on": days}))
+    model = audit_card(card, aged, n_bootstrap=50).model
+    assert model is not None
+    frame = pd.DataFrame(
+        {
+            "m0": [40.0, 40.0, np.nan],
+            "m1": [80.0, 80.0, 80.0],
+            "asked_on": ["2026-02-20", "2025-12-01", "2026-02-20"],
+            "snapshot_date": "2026-03-01",
+        }
+    )
+    # fresh (3 x 40 + 80) / 4 = 50; 90 days old: dropped, 3/4 of the weight is left; without m0 only 1/4 is
+    served, alone = model.score(frame), card.score(frame, as_of="snapshot_date")
+    for table in (served, alone):
+        assert table["health_score"].tolist()[:2] == pytest.approx([50.0, 40.0], abs=1e-9)
+        assert table["coverage"].tolist() == [1.0, 0.75, 0.25]
+        assert table["status"].tolist() == ["ok", "degraded", "withheld"]
+        assert table["status_detail"].tolist() == ["", "stale, dropped: m1", "coverage below 50%"]

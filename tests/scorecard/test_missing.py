@@ -7,8 +7,9 @@ import pytest
 from chs_ml.curves import CategoryCurve
 from chs_ml.inputs import InputColumn
 from chs_ml.metric import Kind, Metric
-from chs_ml.scorecard import Measure, MissingRule, Scorecard
-from tests.scorecard.cards import NAN, straight
+from chs_ml.scorecard import Measure, MissingRule, Scorecard, Staleness, StaleRule
+from chs_ml.scorecard.card import BLOCK_ROWS
+from tests.scorecard.cards import NAN, banded, straight
 
 LINES = (
     straight("use", 30.0, group="usage"),
@@ -87,3 +88,33 @@ def test_worst_of_a_category_counts_the_unnamed_ones() -> None:
     one = Scorecard(name="x", measures=lines, missing=MissingRule.WORST)
     score = one.score(pd.DataFrame({"plan": [None, "b"], "use": [50.0, 50.0]}))["health_score"]
     np.testing.assert_allclose(score, [30.0, 65.0])
+
+
+def test_a_row_scores_the_same_bits_alone_and_across_blocks() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.uniform(-10.0, 110.0, (BLOCK_ROWS + 50, 3))
+    values[rng.random(values.shape) < 0.3] = NAN
+    lines = (
+        straight("a", 3.0),
+        banded("b", (0.0, 60.0, 100.0), (20.0, 70.0), "top", group="h"),
+        straight("c"),
+    )
+    for rule in (MissingRule.RENORMALISE, MissingRule.REDISTRIBUTE, MissingRule.NEUTRAL):
+        one = Scorecard(name="x", measures=lines, missing=rule)
+        score, coverage = one.reckoned(values)
+        for i in (0, 7, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 49):
+            alone = one.reckoned(values[i : i + 1])
+            np.testing.assert_array_equal((score[i], coverage[i]), (alone[0][0], alone[1][0]))
+        known = ~np.isnan(values) @ one.weights
+        np.testing.assert_allclose(coverage, known, atol=1e-12)
+        np.testing.assert_allclose(score, one.parts(one.points(values)).sum(axis=1), atol=1e-9)
+
+
+def test_a_stale_value_that_is_dropped_has_the_points_of_a_missing_one() -> None:
+    old = Staleness(date="day", after=10.0, rule=StaleRule.DROP)
+    lines = (straight("a", 1.0, missing=20.0, staleness=old), straight("b", 1.0, missing=0.0))
+    own = Scorecard(name="x", measures=lines, missing=MissingRule.OWN)
+    frame = pd.DataFrame({"a": [90.0, 90.0], "b": [50.0, 50.0], "day": ["2026-01-25", "2026-01-01"]})
+    table = own.score(frame, as_of="2026-01-31")
+    assert table["health_score"].tolist() == [(90 + 50) / 2, (20 + 50) / 2]
+    assert table["coverage"].tolist() == [1.0, 0.5]
