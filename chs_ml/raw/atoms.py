@@ -34,6 +34,11 @@ class Window:
         return sql.both([lower, upper])
 
     @property
+    def is_open(self) -> bool:
+        """Whether it reaches back to the beginning."""
+        return self.days is None
+
+    @property
     def offsets(self) -> set[int]:
         """Days before the snapshot at which the window begins and ends."""
         return {self.skip} | (set() if self.days is None else {self.skip + self.days})
@@ -112,19 +117,22 @@ class Registry:
         return f"p{list(self.relations).index(relation)}"
 
     def result(self, relation: Relation, window: Window) -> str:
-        """SQL name of the results of a relation in one window."""
-        position = list(self.relations).index(relation)
-        return f"r{position}w{self.windows(relation).index(window)}"
+        """SQL name of the results of a relation, through windows that end or through those that do not."""
+        return f"{'h' if window.is_open else 'r'}{list(self.relations).index(relation)}"
 
-    def windows(self, relation: Relation) -> list[Window]:
-        """The windows that a relation is looked at through."""
-        return list(dict.fromkeys(atom.window for atom in self.relations[relation]))
+    def parts(self, relation: Relation) -> list[dict[Atom, str]]:
+        """Atoms of a relation that are collected together, with their columns."""
+        atoms = self.relations[relation]
+        split = ({a: c for a, c in atoms.items() if a.window.is_open is is_open} for is_open in (False, True))
+        return [part for part in split if part]
 
     @property
     def results(self) -> list[str]:
         """SQL names of all results."""
         return [
-            self.result(relation, window) for relation in self.relations for window in self.windows(relation)
+            self.result(relation, next(iter(part)).window)
+            for relation in self.relations
+            for part in self.parts(relation)
         ]
 
     @property
@@ -168,7 +176,8 @@ def period_sql(relation: Relation, atoms: dict[Atom, str], *, first_cut: int) ->
         measured = [f"MAX(f.{DAY}) AS last_day"]
     else:
         measured = [
-            f"{sql.aggregate(atom.partial, atom.where)} AS p_{column}" for atom, column in atoms.items()
+            f"CAST({sql.aggregate(atom.partial, atom.where)} AS BIGINT) AS p_{column}"
+            for atom, column in atoms.items()
         ]
     groups = ", ".join(key.rpartition(" AS ")[0] for key in keys)
     where = relation.latest.where if relation.latest is not None else ""
@@ -181,6 +190,13 @@ def period_sql(relation: Relation, atoms: dict[Atom, str], *, first_cut: int) ->
 def _not_before(first: int, day: str) -> str:
     """A day, or the first cut day for all before it; missing stays missing, as GREATEST would not have it."""
     return f"CASE WHEN {day} < {first} THEN {first} ELSE {day} END"
+
+
+def envelope(windows: Iterable[Window]) -> Window:
+    """The shortest window that holds all of some, which end."""
+    every = list(windows)
+    skip = min(window.skip for window in every)
+    return Window(max(window.skip + (window.days or 0) for window in every) - skip, skip)
 
 
 def reach_sql(window: Window) -> str:
@@ -198,20 +214,49 @@ def snapshot_sql(atoms: dict[Atom, str], *, periods: str, reach: str | None) -> 
     Parameters
     ----------
     atoms : dict of Atom to str
-        Atoms of one relation and one window, with their columns.
+        Atoms of one part of a relation, with their columns.
     periods : str
         Name of the relation's rows by period.
     reach : str, optional
-        Name of the table of `reach_sql`, which is quicker where many accounts share few snapshot days.
+        Name of the table of `reach_sql` for the window that holds those of all atoms, which is quicker where
+        many accounts share few snapshot days.
     """
     first = next(iter(atoms))
-    known = _known_periods(periods, first.window, reach)
+    if is_running(atoms):
+        return _running_sql(atoms, periods)
+    window = first.window if first.window.is_open else envelope(atom.window for atom in atoms)
+    known = _known_periods(periods, window, reach)
     if first.combine == LATEST:
         return _latest_sql(first, known)
     collected = [f"{_combined(atom, column)} AS {column}" for atom, column in atoms.items()]
     return (
         f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, {', '.join(collected)} "
         f"FROM {known} GROUP BY s.{ACCOUNT}, s.day"
+    )
+
+
+def is_running(atoms: Iterable[Atom]) -> bool:
+    """Whether all can be summed up from period to period: all history, and nothing that changes with time."""
+    return all(
+        atom.window.is_open and not (atom.at or atom.value or atom.window.skip or atom.combine == LATEST)
+        for atom in atoms
+    )
+
+
+def _running_sql(atoms: dict[Atom, str], periods: str) -> str:
+    """Snapshots stand among the periods of their account; those of their own day count."""
+    columns = list(atoms.values())
+    nothing = ", ".join(f"CAST(NULL AS BIGINT) AS p_{column}" for column in columns)
+    partial = ", ".join(f"p_{column}" for column in columns)
+    rows = (
+        f"SELECT {ACCOUNT}, day, 1 AS snapshot, {nothing} FROM snapshots UNION ALL "
+        f"SELECT {ACCOUNT}, day, 0 AS snapshot, {partial} FROM {periods}"
+    )
+    past = f"OVER (PARTITION BY {ACCOUNT} ORDER BY day RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+    summed = [f"{atom.combine.format(f'p_{column}')} {past} AS {column}" for atom, column in atoms.items()]
+    return (
+        f"SELECT {ACCOUNT}, day, {', '.join(columns)} FROM "
+        f"(SELECT {ACCOUNT}, day, snapshot, {', '.join(summed)} FROM ({rows}) u) q WHERE snapshot = 1"
     )
 
 
@@ -227,9 +272,10 @@ def _known_periods(periods: str, window: Window, reach: str | None) -> str:
 
 
 def _combined(atom: Atom, column: str) -> str:
+    inside = atom.window.holds("b.day")
     if atom.value:
-        return sql.aggregate("COUNT(DISTINCT b.v)", *atom.at, f"b.p_{column} > 0")
-    return sql.aggregate(atom.combine.format(f"b.p_{column}"), *atom.at)
+        return sql.aggregate("COUNT(DISTINCT b.v)", *atom.at, inside, f"b.p_{column} > 0")
+    return sql.aggregate(atom.combine.format(f"b.p_{column}"), *atom.at, inside)
 
 
 def _latest_sql(atom: Atom, known: str) -> str:

@@ -12,7 +12,17 @@ from chs_ml.errors import TableError
 from chs_ml.findings import Finding, error, raise_errors, warning
 from chs_ml.outcome import Outcome, plain_text
 from chs_ml.raw import sql
-from chs_ml.raw.atoms import Registry, Window, cut_days, period_sql, reach_sql, snapshot_sql
+from chs_ml.raw.atoms import (
+    Atom,
+    Registry,
+    Window,
+    cut_days,
+    envelope,
+    is_running,
+    period_sql,
+    reach_sql,
+    snapshot_sql,
+)
 from chs_ml.raw.beside import check_beside_outcome
 from chs_ml.raw.catalogue import catalogue
 from chs_ml.raw.contracts import (
@@ -338,16 +348,19 @@ class _Build:
         for relation, atoms in registry.relations.items():
             periods, first_cut = registry.periods(relation), int(cuts["day"].iloc[0])
             self.engine.keep(periods, period_sql(relation, atoms, first_cut=first_cut))
-            for window in registry.windows(relation):
-                reach = self._reach(window, reaches) if len(days) <= MANY_DAYS else None
-                here = {atom: column for atom, column in atoms.items() if atom.window == window}
-                select = snapshot_sql(here, periods=periods, reach=reach)
-                self.engine.keep(registry.result(relation, window), select)
+            for part in registry.parts(relation):
+                reach = self._reach(part, reaches) if len(days) <= MANY_DAYS else None
+                select = snapshot_sql(part, periods=periods, reach=reach)
+                self.engine.keep(registry.result(relation, next(iter(part)).window), select)
         return _finished(
             self.engine.frame(_collected_sql(registry, formulas)), dated=self.spec.kind != "undated"
         )
 
-    def _reach(self, window: Window, made: dict[Window, str]) -> str:
+    def _reach(self, atoms: Mapping[Atom, str], made: dict[Window, str]) -> str | None:
+        if is_running(atoms):
+            return None
+        first = next(iter(atoms)).window
+        window = first if first.is_open else envelope(atom.window for atom in atoms)
         if window not in made:
             made[window] = f"reach{len(made)}"
             self.engine.keep(made[window], reach_sql(window))
