@@ -173,7 +173,8 @@ def _weights_note(demo: "Demo") -> str:
     share = blend["share_of_card"]
     lines = [
         "Metrics that say nearly the same share a weight; their group has it whole.",
-        "In the simulation silence adds risk of its own: the learned weight of a survey holds that too.",
+        "In the simulation silence adds risk, which the learned weight of a survey holds too, and the "
+        "contract term moves the odds without a weight.",
         ""
         if share is None
         else f"The formula alone reaches {percent(share, decimals=0)} of what can be predicted.",
