@@ -1,20 +1,28 @@
 """How fast raw events become metrics: events by account and day, monthly snapshots, twenty metrics.
 
-    python benchmarks/metrics.py --events 10000000
+    python benchmarks/metrics.py --events 10000000 100000000 --without pandas
+    python benchmarks/metrics.py --events 3000000
 
-It writes the events to a temporary folder, and times in processes of their own: the whole recipe (reading,
-checks, outcomes, metrics), the metrics alone, the best hand-written DuckDB query that we know for the same
-numbers, and a vectorised pandas loop. Peak memory is the process's own.
+It writes the events to a temporary folder, and runs in processes of their own: the whole recipe (reading,
+checks, outcomes, metrics), two hand-written DuckDB queries, and a vectorised pandas loop. All make the same
+numbers, which is checked column by column; the better of the two queries is the best that we know. It prints
+for each way wall-clock and processor seconds, the process's peak memory and its peak use of disk; then ours
+by the best hand-written one, and with two numbers of events, how much steeper than the events the time grew.
 """
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,104 +104,250 @@ def run_ours(folder: Path) -> pd.DataFrame:
     return build_snapshots(load_recipe(recipe(folder)), engine=DuckDBEngine(threads=2, memory="6GB")).frame
 
 
-def run_by_hand(folder: Path) -> pd.DataFrame:
-    """By hand: account-days first, months as a calendar of buckets, windows as filtered sums."""
+@contextmanager
+def by_hand(folder: Path) -> Iterator[Any]:
+    """A DuckDB connection with the settings of ours, the snapshots in `ends`, and events known by the cut."""
     import duckdb
 
-    connection = duckdb.connect(
-        config={"threads": 2, "memory_limit": "6GB", "preserve_insertion_order": False}
-    )
-    ends = pd.date_range("2022-07-31", CUT, freq="ME")
-    connection.register("ends", pd.DataFrame({"s": ends.date}))
-    connection.execute(
-        f"""
-        CREATE TEMP TABLE days AS
-        SELECT account_id, CAST("at" AS DATE) AS d, COUNT(*) AS n, SUM(minutes) AS m, MAX(minutes) AS x,
-               COUNT(*) FILTER (WHERE feature = 3) AS n3, SUM(minutes) FILTER (WHERE feature = 3) AS m3,
-               COUNT(*) FILTER (WHERE minutes >= 10) AS l
-        FROM read_parquet('{folder}/events/*.parquet') WHERE "at" < DATE '{CUT}' + 1 GROUP BY ALL
-        """
-    )
+    settings = {"threads": 2, "memory_limit": "6GB", "preserve_insertion_order": False}
+    with tempfile.TemporaryDirectory() as spill:
+        connection = duckdb.connect(str(Path(spill) / "hand.duckdb"), config=settings)
+        connection.register("given", pd.DataFrame({"s": pd.date_range("2022-07-31", CUT, freq="ME").date}))
+        connection.execute(f"""
+            CREATE TABLE ends AS SELECT s FROM given;
+            CREATE TABLE grid AS SELECT account_id, s FROM '{folder}/contracts.parquet', ends;
+            CREATE VIEW events AS SELECT account_id, CAST("at" AS DATE) AS d, minutes, feature
+            FROM read_parquet('{folder}/events/*.parquet') WHERE "at" < DATE '{CUT}' + 1;
+        """)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+MEASURED = """
+    COUNT(*) AS n, SUM(minutes) AS m, MAX(minutes) AS x, COUNT(*) FILTER (WHERE feature = 3) AS n3,
+    SUM(minutes) FILTER (WHERE feature = 3) AS m3, COUNT(*) FILTER (WHERE minutes >= 10) AS l
+"""
+
+
+def windowed(inside: str, before: str, days: str) -> str:
+    """The nine metrics of each window; conditions and the count of days depend on how rows were grouped."""
     parts = []
-    for days in WINDOWS:
-        inside = f"FILTER (WHERE d > s - {days})"
-        before = f"FILTER (WHERE d <= s - {days} AND d > s - {2 * days})"
+    for w in WINDOWS:
+        now, ago = (f"FILTER (WHERE {condition.format(w=w, ww=2 * w)})" for condition in (inside, before))
         parts += [
-            f"COALESCE(SUM(n) {inside}, 0) AS n_{days}, SUM(m) {inside} AS minutes_{days}",
-            f"SUM(m) {inside} / SUM(n) {inside} AS mean_{days}, MAX(x) {inside} AS longest_{days}",
-            f"COUNT(*) {inside} AS days_{days}, SUM(n3) {inside} AS n3_{days}",
-            f"SUM(m3) {inside} AS minutes3_{days}",
-            f"SUM(l) {inside} / SUM(n) {inside} AS long_{days}",
-            f"(SUM(n) {inside} - SUM(n) {before}) / (SUM(n) {inside} + SUM(n) {before}) AS change_{days}",
+            f"COALESCE(SUM(n) {now}, 0) AS n_{w}, COALESCE(SUM(m) {now}, 0) AS minutes_{w}",
+            f"SUM(m) {now} / SUM(n) {now} AS mean_{w}, MAX(x) {now} AS longest_{w}",
+            f"COALESCE({days} {now}, 0) AS days_{w}, COALESCE(SUM(n3) {now}, 0) AS n3_{w}",
+            f"COALESCE(SUM(m3) {now}, 0) AS minutes3_{w}, SUM(l) {now} / SUM(n) {now} AS long_{w}",
+            f"(COALESCE(SUM(n) {now}, 0) - COALESCE(SUM(n) {ago}, 0)) "
+            f"/ NULLIF(COALESCE(SUM(n) {now}, 0) + COALESCE(SUM(n) {ago}, 0), 0) AS change_{w}",
         ]
-    return connection.execute(
-        f"""
-        SELECT c.account_id, s, {", ".join(parts)}, MIN(s - d) AS recency, SUM(n) AS n_all
-        FROM (SELECT account_id, s FROM '{folder}/contracts.parquet', ends) c
-        LEFT JOIN days d ON d.account_id = c.account_id AND d.d <= c.s GROUP BY ALL ORDER BY s, c.account_id
-        """
-    ).df()
+    return ", ".join(parts)
+
+
+def run_days(folder: Path) -> pd.DataFrame:
+    """By hand: account-days first, then each snapshot with all account-days before it."""
+    metrics = windowed("d > s - {w}", "d <= s - {w} AND d > s - {ww}", "COUNT(*)")
+    with by_hand(folder) as connection:
+        connection.execute(f"CREATE TABLE days AS SELECT account_id, d, {MEASURED} FROM events GROUP BY ALL")
+        return connection.execute(f"""
+            SELECT g.account_id, g.s, {metrics}, MIN(s - d) AS recency, COALESCE(SUM(n), 0) AS n_all
+            FROM grid g LEFT JOIN days d ON d.account_id = g.account_id AND d.d <= g.s GROUP BY ALL
+        """).df()
+
+
+def calendar() -> pd.DataFrame:
+    """Each day's bucket (the next edge of a window), its bit in there, and the month end that follows."""
+    ends = pd.date_range("2022-07-31", CUT, freq="ME")
+    edges = {
+        end - pd.Timedelta(days=days) for end in ends for days in (0, *WINDOWS, *(2 * w for w in WINDOWS))
+    }
+    edges |= set(pd.date_range(FIRST - pd.Timedelta(days=60), min(edges), freq="30D"))
+    bucket, day = pd.DatetimeIndex(sorted(edges)), pd.date_range(FIRST, CUT)
+    d, s = bucket[bucket.searchsorted(day)], ends[ends.searchsorted(day)]
+    return pd.DataFrame({"day": day.date, "d": d.date, "s": s.date, "bit": 1 << (d - day).days.to_numpy()})
+
+
+def run_buckets(folder: Path) -> pd.DataFrame:
+    """By hand: events to the days between window edges, then each snapshot with the buckets in its reach.
+
+    What looks at all history is summed up from month to month. Days with events are bits of a number.
+    """
+    flag = "d > s - {w} AS w{w}, d <= s - {w} AND d > s - {ww} AS b{w}"
+    flags = ", ".join(flag.format(w=w, ww=2 * w) for w in WINDOWS)
+    metrics = windowed("w{w}", "b{w}", "SUM(BIT_COUNT(days))")
+    with by_hand(folder) as connection:
+        connection.register("calendar", calendar())
+        connection.execute(f"""
+            CREATE TABLE buckets AS
+            SELECT account_id, c.d AS d, ANY_VALUE(c.s) AS month, MAX(e.d) AS last, BIT_OR(bit) AS days,
+                   {MEASURED} FROM events e JOIN calendar c ON c.day = e.d GROUP BY account_id, c.d;
+            CREATE TABLE reach AS SELECT d, s, {flags} FROM (SELECT DISTINCT d FROM calendar) c, ends
+            WHERE d <= s AND d > s - {2 * max(WINDOWS)};
+            CREATE TABLE history AS
+            SELECT account_id, s, COALESCE(SUM(k) OVER past, 0) AS n_all, s - MAX(last) OVER past AS recency
+            FROM grid LEFT JOIN (SELECT account_id, month AS s, SUM(n) AS k, MAX(last) AS last FROM buckets
+                                 GROUP BY ALL) m USING (account_id, s)
+            WINDOW past AS (PARTITION BY account_id ORDER BY s);
+            CREATE TABLE windowed AS
+            SELECT account_id, s, {metrics} FROM buckets JOIN reach USING (d) GROUP BY account_id, s
+        """)
+        return connection.execute("SELECT * FROM history LEFT JOIN windowed USING (account_id, s)").df()
 
 
 def run_pandas(folder: Path) -> pd.DataFrame:
     """A vectorised loop over snapshots and windows, in memory."""
     events = pd.read_parquet(folder / "events")
     events["day"] = events["at"].dt.normalize()
+    events["long"] = events["minutes"] >= 10
+    accounts = pd.read_parquet(folder / "contracts.parquet")["account_id"].to_numpy()
     found = []
     for end in pd.date_range("2022-07-31", CUT, freq="ME"):
-        row: dict[str, pd.Series] = {}
+        past = events[events["day"] <= end]
+        all_of = past.groupby("account_id")
+        row: dict[str, pd.Series] = {"n_all": all_of.size()}
+        row["recency"] = (end - all_of["day"].max()).dt.days
         for days in WINDOWS:
-            part = events[(events["day"] <= end) & (events["day"] > end - pd.Timedelta(days=days))]
+            since = end - pd.Timedelta(days=days)
+            part = past[past["day"] > since]
             by = part.groupby("account_id")
-            row |= {f"n_{days}": by.size(), f"minutes_{days}": by["minutes"].sum()}
+            n = by.size()
+            row |= {f"n_{days}": n, f"minutes_{days}": by["minutes"].sum()}
             row |= {f"mean_{days}": by["minutes"].mean(), f"longest_{days}": by["minutes"].max()}
-            row |= {f"days_{days}": by["day"].nunique()}
+            row |= {f"days_{days}": by["day"].nunique(), f"long_{days}": by["long"].mean()}
             three = part[part["feature"] == 3].groupby("account_id")
             row |= {f"n3_{days}": three.size(), f"minutes3_{days}": three["minutes"].sum()}
-        found.append(pd.DataFrame(row).assign(s=end))
+            earlier = past[(past["day"] <= since) & (past["day"] > since - pd.Timedelta(days=days))]
+            ago = earlier.groupby("account_id").size()
+            row[f"change_{days}"] = n.sub(ago, fill_value=0) / n.add(ago, fill_value=0)
+        found.append(pd.DataFrame(row, index=accounts).rename_axis("account_id").reset_index().assign(s=end))
     return pd.concat(found)
 
 
-RUNS = {"ours": run_ours, "by hand": run_by_hand, "pandas": run_pandas}
+OURS = "ours"
+BY_HAND = {"by hand, days": run_days, "by hand, buckets": run_buckets}
+RUNS = {OURS: run_ours, **BY_HAND, "pandas": run_pandas}
+ZERO = tuple(f"{name}_{days}" for days in WINDOWS for name in ("n", "minutes", "days", "n3", "minutes3"))
+
+
+def comparable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows by account and day, columns by name, empty windows alike."""
+    frame = frame.rename(columns={"snapshot_date": "s"}).drop(columns="outcome", errors="ignore")
+    frame = frame.assign(account_id=frame["account_id"].astype(np.int64), s=pd.to_datetime(frame["s"]))
+    frame = frame.set_index(["s", "account_id"]).sort_index().sort_index(axis=1).astype(np.float64)
+    return frame.fillna(dict.fromkeys([*ZERO, "n_all"], 0.0))
+
+
+def differing(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
+    """Columns in which two results are not the same numbers, but for the rounding of sums."""
+    if list(one.columns) != list(other.columns) or not one.index.equals(other.index):
+        return [
+            f"{len(one.columns)} columns of {len(one):,} rows, not {len(other.columns)} of {len(other):,}"
+        ]
+    return [
+        name
+        for name in one.columns
+        if not np.allclose(one[name], other[name], rtol=1e-9, atol=1e-6, equal_nan=True)
+    ]
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder, some of which may go away meanwhile."""
+    total = 0
+    for where, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += (Path(where) / name).stat().st_size
+            except FileNotFoundError:
+                continue
+    return total
 
 
 def measured(name: str, folder: Path) -> dict[str, float]:
-    """Time and peak memory of one way, in a process of its own."""
+    """Time, peak memory and peak use of disk of one way, in a process of its own."""
     command = [sys.executable, __file__, "--only", name, "--folder", str(folder)]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(run.stdout.splitlines()[-1])
+    done, peaks = threading.Event(), [0]
+    with tempfile.TemporaryDirectory(dir=folder) as spill:
+
+        def watch() -> None:
+            while not done.wait(0.2):
+                peaks.append(size_of(Path(spill)))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            environment = {**os.environ, "TMPDIR": spill}
+            run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        finally:
+            done.set()
+            watcher.join()
+        left = size_of(Path(spill))
+    if run.returncode:
+        raise SystemExit(f"{name} failed: {run.stderr[-2000:]}")
+    found: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
+    return found | {"disk_gb": max(peaks) / 1024**3, "left": left}
 
 
 def only(name: str, folder: Path) -> None:
-    """Run one way and print what it took."""
+    """Run one way, keep its result, and print what it took."""
     start = time.perf_counter()
     frame = RUNS[name](folder)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    checksum = float(frame["n_90"].sum())
-    print(json.dumps({"seconds": seconds, "peak_gb": peak, "rows": len(frame), "checksum": checksum}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    frame.to_parquet(folder / f"{name}.result.parquet")
+    took = {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "peak_gb": used.ru_maxrss / 1024**2}
+    print(json.dumps(took))
+
+
+def compared(events: int, accounts: int, without: list[str]) -> dict[str, dict[str, float]]:
+    """Write the tables, time each way and compare the results."""
+    took: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_tables(folder, events, accounts)
+        stored = size_of(folder / "events") / 1024**3
+        print(f"\n{events:,} events of {accounts:,} accounts, {stored:.2f} GB of Parquet")
+        print(f"{'way':18}{'seconds':>9}{'cpu s':>9}{'memory':>10}{'disk':>10}  against ours")
+        for way in (way for way in RUNS if way not in without):
+            took[way] = measured(way, folder)
+            ours, its = (comparable(pd.read_parquet(folder / f"{w}.result.parquet")) for w in (OURS, way))
+            wrong = differing(ours, its)
+            said = f"differs in {', '.join(wrong)}" if wrong else f"the same {len(its.columns)} columns"
+            left = f"; leaves {took[way]['left']:,} bytes behind" if took[way]["left"] else ""
+            print(
+                f"{way:18}{took[way]['seconds']:9.1f}{took[way]['cpu']:9.1f}{took[way]['peak_gb']:7.2f} GB"
+                f"{took[way]['disk_gb']:7.2f} GB  {said}{left}",
+                flush=True,
+            )
+    rivals = [way for way in BY_HAND if way in took]
+    if rivals:
+        best = min(rivals, key=lambda way: took[way]["seconds"])
+        ratio = took[OURS]["seconds"] / took[best]["seconds"]
+        print(f"ours / best by hand ({best.removeprefix('by hand, ')}): {ratio:.2f}; asked: at most 1.30")
+    return took
 
 
 def main() -> None:
-    """Write the tables, and time each way."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=10_000_000)
+    """Compare at each number of events."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--events", type=int, nargs="+", default=[10_000_000])
     parser.add_argument("--accounts", type=int, default=ACCOUNTS)
     parser.add_argument("--only")
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--without", nargs="*", default=[])
+    parser.add_argument("--without", nargs="*", default=[], help="Ways to leave out, such as pandas.")
     given = parser.parse_args()
     if given.only:
         only(given.only, given.folder)
         return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_tables(folder, given.events, given.accounts)
-        for way in RUNS:
-            if way not in given.without:
-                took = measured(way, folder)
-                seconds, peak, rows = took["seconds"], took["peak_gb"], took["rows"]
-                print(f"{way:8} {seconds:8.1f} s {peak:6.2f} GB  {rows:,.0f} rows {took['checksum']:,.0f}")
+    sizes = sorted(given.events)
+    found = [compared(events, given.accounts, given.without) for events in sizes]
+    if len(sizes) > 1:
+        print(f"\nTime from {sizes[0]:,} to {sizes[-1]:,} events, by that of the events (1 is linear):")
+        for way in found[0]:
+            growth = found[-1][way]["seconds"] / found[0][way]["seconds"] / (sizes[-1] / sizes[0])
+            print(f"{way:18}{growth:6.2f}{'; asked: at most 1.30' if way == OURS else ''}")
 
 
 if __name__ == "__main__":

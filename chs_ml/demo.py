@@ -113,7 +113,7 @@ def run_demo(folder: str | Path, *, accounts: int = 3000, seed: int = 0, progres
     progress("comparing with the score by hand", 0, 1)
     duel = _duel(model, dataset, recipe)
     progress("scoring the accounts that are due", 0, 1)
-    write_table(due_now(table.frame), files["due"])
+    write_table(due_now(table.frame, lead_days=dataset.lead_days), files["due"])
     summary = score_file(model, files["due"], files["scores"])
     files["report"] = there / "report.json"
     demo = Demo(
@@ -165,10 +165,14 @@ def write_portfolio(portfolio: Portfolio, folder: str | Path) -> dict[str, Path]
     return files
 
 
-def due_now(snapshots: pd.DataFrame) -> pd.DataFrame:
-    """The accounts whose renewal is yet to come, as they stood a lead time before it: no outcome yet."""
-    due: pd.DataFrame = snapshots[snapshots["outcome"] == Outcome.OPEN].drop(columns="outcome")
-    return due.reset_index(drop=True)
+def due_now(snapshots: pd.DataFrame, *, lead_days: int) -> pd.DataFrame:
+    """The accounts whose renewal is yet to come, as they stood a lead time before it.
+
+    The renewal's date takes the place of the snapshot's, and there is no outcome yet.
+    """
+    due = snapshots[snapshots["outcome"] == Outcome.OPEN].drop(columns="outcome").reset_index(drop=True)
+    named: pd.DataFrame = due.rename(columns={"snapshot_date": "renewal_date"})
+    return named.assign(renewal_date=named["renewal_date"] + pd.Timedelta(days=lead_days))
 
 
 def renewal_dates(dataset: Dataset) -> pd.Series | None:

@@ -58,10 +58,9 @@ def test_the_demo_compares_on_the_later_renewals(shown: Demo) -> None:
 def test_the_demo_scores_who_is_due_now(shown: Demo) -> None:
     due, scores = read_table(shown.files["due"]), read_table(shown.files["scores"])
     assert due["account_id"].is_unique
-    cut, lead = pd.Timestamp("2025-12-31"), pd.Timedelta(days=30)
-    snapshots = pd.to_datetime(due["snapshot_date"])
-    assert (snapshots <= cut).all()
-    assert (snapshots + lead > cut).all()
+    renewals = pd.to_datetime(due["renewal_date"])
+    assert renewals.between("2026-01-01", "2026-01-30").all()
+    assert not shown.summary.notes
     assert "outcome" not in due.columns
     assert scores["account_id"].to_list() == due["account_id"].to_list()
     assert shown.summary.accounts == len(due)
@@ -97,10 +96,10 @@ def test_a_written_portfolio_comes_with_a_recipe_that_reads_it(tmp_path: Path) -
 
 
 def test_due_now_are_the_open_renewals() -> None:
-    words = ["renewed", "open", "churned", "open"]
-    snapshots = pd.DataFrame({"account_id": list("abcd"), "usage": range(4), "outcome": words})
-    due = due_now(snapshots)
-    assert due.to_dict("list") == {"account_id": ["b", "d"], "usage": [1, 3]}
+    words, day = ["renewed", "open", "churned", "open"], pd.Timestamp("2025-12-15")
+    snapshots = pd.DataFrame({"account_id": list("abcd"), "snapshot_date": day, "outcome": words})
+    due = due_now(snapshots, lead_days=30)
+    assert due.to_dict("list") == {"account_id": ["b", "d"], "renewal_date": [pd.Timestamp("2026-01-14")] * 2}
 
 
 def test_without_the_engine_the_demo_says_what_to_install(

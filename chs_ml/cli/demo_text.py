@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHOWN = ("auc", "average_precision", "top_decile_lift", "value_captured")
 WEIGHTS_SHOWN = 10
+LARGE = 0.05
 
 
 def demo_text(demo: "Demo") -> str:
@@ -30,7 +31,9 @@ def demo_text(demo: "Demo") -> str:
         raw_text(demo),
         section("By hand and learned, on the same later renewals", _duel_table(demo)),
         section("What became of the tiers", *(_tier_table(one) for one in demo.duel.contestants)),
-        section("Learned weights beside the truth", _weights_table(demo), _weights_note(demo)),
+        section(
+            "Learned weights beside the truth", _weights_table(demo), _groups_table(demo), _weights_note(demo)
+        ),
         demo.summary.to_text(),
         section("Files", *_file_lines(demo)),
     ])  # fmt: skip
@@ -134,15 +137,31 @@ def _tier_table(contestant: "Contestant") -> str:
 
 
 def _weights_table(demo: "Demo") -> str:
-    facts = demo.model.facts["weights"]
+    facts, truth = demo.model.facts["weights"], demo.true_weights
     titles = {metric.name: metric.title for metric in demo.model.schema.metrics}
-    ordered = sorted(facts, key=lambda name: -facts[name]["weight"])[:WEIGHTS_SHOWN]
+    ordered = sorted(facts, key=lambda name: -facts[name]["weight"])
+    large = {*ordered[:WEIGHTS_SHOWN], *(name for name in truth if truth[name] >= LARGE)}
     rows = [
         [titles[name], percent(facts[name]["weight"]), _ends(facts[name]),
-         percent(demo.true_weights[name]) if name in demo.true_weights else ""]
-        for name in ordered
+         percent(truth[name]) if name in truth else ""]
+        for name in ordered if name in large
     ]  # fmt: skip
     return table(["Metric", "Learned", "95 % interval", "Truth"], rows)
+
+
+def _groups_table(demo: "Demo") -> str:
+    """By group, where metrics that say the same thing share a weight in any proportion."""
+    facts, truth = demo.model.facts["weights"], demo.true_weights
+    learned: dict[str, float] = {}
+    planted: dict[str, float] = {}
+    for metric in demo.model.schema.metrics:
+        learned[metric.group] = learned.get(metric.group, 0.0) + facts[metric.name]["weight"]
+        planted[metric.group] = planted.get(metric.group, 0.0) + truth.get(metric.name, 0.0)
+    rows = [
+        [group, percent(learned[group]), percent(planted[group])]
+        for group in sorted(learned, key=lambda group: -planted[group])
+    ]
+    return "\n" + table(["Group", "Learned", "Truth"], rows)
 
 
 def _ends(weight: dict[str, float]) -> str:
@@ -153,7 +172,9 @@ def _weights_note(demo: "Demo") -> str:
     blend, trees = demo.model.facts["blend"], demo.model.trees
     share = blend["share_of_card"]
     lines = [
-        "In the simulation silence adds risk of its own: the learned weight of a survey holds that too.",
+        "Metrics that say nearly the same share a weight; their group has it whole.",
+        "In the simulation silence adds risk, which the learned weight of a survey holds too, and the "
+        "contract term moves the odds without a weight.",
         ""
         if share is None
         else f"The formula alone reaches {percent(share, decimals=0)} of what can be predicted.",

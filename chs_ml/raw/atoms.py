@@ -81,8 +81,21 @@ class Atom:
         latest = self if self.combine == LATEST else None
         return Relation(self.facts, tuple(sorted(set(self.keys))), self.value, latest)
 
+    @property
+    def way(self) -> str:
+        """How it is collected: summed up from period to period, or period by period in its window.
+
+        Summed up is what looks at all history, at nothing that changes with time, and at no values.
+        """
+        if self.window.days is not None:
+            return WINDOWED
+        changes = self.at or self.value or self.window.skip or self.combine == LATEST
+        return WHOLE if changes else RUNNING
+
 
 LATEST = "latest"
+WINDOWED, WHOLE, RUNNING = "w", "h", "s"
+"""Beginnings of the names of results, by the way in which they are collected."""
 
 
 @dataclass(frozen=True)
@@ -105,27 +118,27 @@ class Registry:
         """Register an atom; return the SQL name of its result beside a snapshot."""
         atoms = self.relations.setdefault(atom.relation, {})
         column = atoms.setdefault(atom, f"a{len(atoms)}")
-        return f"{self.result(atom.relation, atom.window)}.{column}"
+        return f"{self.result(atom)}.{column}"
 
     def periods(self, relation: Relation) -> str:
         """SQL name of the rows of a relation by period."""
         return f"p{list(self.relations).index(relation)}"
 
-    def result(self, relation: Relation, window: Window) -> str:
-        """SQL name of the results of a relation in one window."""
-        position = list(self.relations).index(relation)
-        return f"r{position}w{self.windows(relation).index(window)}"
+    def result(self, atom: Atom) -> str:
+        """SQL name of the results among which an atom's are."""
+        return f"{atom.way}{list(self.relations).index(atom.relation)}"
 
-    def windows(self, relation: Relation) -> list[Window]:
-        """The windows that a relation is looked at through."""
-        return list(dict.fromkeys(atom.window for atom in self.relations[relation]))
+    def parts(self, relation: Relation) -> dict[str, dict[Atom, str]]:
+        """Atoms of a relation that are collected together, with their columns, by the name of the results."""
+        found: dict[str, dict[Atom, str]] = {}
+        for atom, column in self.relations[relation].items():
+            found.setdefault(self.result(atom), {})[atom] = column
+        return found
 
     @property
     def results(self) -> list[str]:
         """SQL names of all results."""
-        return [
-            self.result(relation, window) for relation in self.relations for window in self.windows(relation)
-        ]
+        return [name for relation in self.relations for name in self.parts(relation)]
 
     @property
     def offsets(self) -> set[int]:
@@ -155,6 +168,12 @@ def cut_days(snapshot_days: Iterable[int], offsets: Iterable[int]) -> pd.DataFra
     return pd.DataFrame({"day": days, "cut": cut, "bit": np.left_shift(np.int64(1), cut - days)})
 
 
+def partials_of(atoms: Iterable[Atom]) -> dict[Atom, str]:
+    """The column of each atom's partial aggregate; atoms that differ only in their window share one."""
+    columns: dict[tuple[str, str], str] = {}
+    return {atom: columns.setdefault((atom.partial, atom.where), f"x{len(columns)}") for atom in atoms}
+
+
 def period_sql(relation: Relation, atoms: dict[Atom, str], *, first_cut: int) -> str:
     """SELECT: rows of a table aggregated to periods."""
     joins = [f"JOIN cuts c ON c.day = {_not_before(first_cut, f'f.{DAY}')}"]
@@ -167,8 +186,10 @@ def period_sql(relation: Relation, atoms: dict[Atom, str], *, first_cut: int) ->
     if relation.latest is not None:
         measured = [f"MAX(f.{DAY}) AS last_day"]
     else:
+        partials = {column: atom for atom, column in partials_of(atoms).items()}
         measured = [
-            f"{sql.aggregate(atom.partial, atom.where)} AS p_{column}" for atom, column in atoms.items()
+            f"CAST({sql.aggregate(atom.partial, atom.where)} AS BIGINT) AS {column}"
+            for column, atom in partials.items()
         ]
     groups = ", ".join(key.rpartition(" AS ")[0] for key in keys)
     where = relation.latest.where if relation.latest is not None else ""
@@ -183,60 +204,128 @@ def _not_before(first: int, day: str) -> str:
     return f"CASE WHEN {day} < {first} THEN {first} ELSE {day} END"
 
 
-def reach_sql(window: Window) -> str:
-    """SELECT: which periods each snapshot day may know through a window."""
-    known = sql.both(["c.cut <= s.day", window.holds("c.cut")])
+def windows_of(atoms: Iterable[Atom]) -> tuple[Window, ...]:
+    """The windows that some atoms are looked at through."""
+    return tuple(dict.fromkeys(atom.window for atom in atoms))
+
+
+def _envelope(windows: tuple[Window, ...]) -> Window:
+    """The shortest window that holds all of some."""
+    skip = min(window.skip for window in windows)
+    if any(window.days is None for window in windows):
+        return Window(None, skip)
+    return Window(max(window.skip + (window.days or 0) for window in windows) - skip, skip)
+
+
+def reach_sql(windows: tuple[Window, ...]) -> str:
+    """SELECT: which periods each snapshot day may know through any of some windows, and through which."""
+    known = sql.both(["c.cut <= s.day", _envelope(windows).holds("c.cut")])
+    flags = [f", {window.holds('c.cut') or 'TRUE'} AS w{i}" for i, window in enumerate(windows)]
     return (
-        f"SELECT c.cut AS cut, s.day AS day FROM (SELECT DISTINCT cut FROM cuts) c "
+        f"SELECT c.cut AS cut, s.day AS day{''.join(flags)} FROM (SELECT DISTINCT cut FROM cuts) c "
         f"JOIN (SELECT DISTINCT day FROM snapshots) s ON {known}"
     )
 
 
-def snapshot_sql(atoms: dict[Atom, str], *, periods: str, reach: str | None) -> str:
+@dataclass(frozen=True)
+class Reach:
+    """A table of `reach_sql`, which is quicker where many accounts share few snapshot days.
+
+    Attributes
+    ----------
+    relation : str
+        Its name.
+    is_grid : bool
+        Whether nearly every account has a snapshot on every day, so that those without need not be left out
+        before they are collected.
+    """
+
+    relation: str
+    is_grid: bool
+
+
+def snapshot_sql(
+    atoms: dict[Atom, str], *, partials: dict[Atom, str], periods: str, reach: Reach | None
+) -> str:
     """SELECT: periods collected by the snapshots that may know them.
 
     Parameters
     ----------
     atoms : dict of Atom to str
-        Atoms of one relation and one window, with their columns.
+        Atoms of one part of a relation, with their columns.
+    partials : dict of Atom to str
+        From `partials_of` the atoms of the whole relation.
     periods : str
         Name of the relation's rows by period.
-    reach : str, optional
-        Name of the table of `reach_sql`, which is quicker where many accounts share few snapshot days.
+    reach : Reach, optional
+        Of the windows of the atoms.
     """
     first = next(iter(atoms))
-    known = _known_periods(periods, first.window, reach)
+    if first.way == RUNNING:
+        return _running_sql(atoms, partials, periods)
+    windows = windows_of(atoms)
+    known = _known_periods(periods, windows, reach)
     if first.combine == LATEST:
         return _latest_sql(first, known)
-    collected = [f"{_combined(atom, column)} AS {column}" for atom, column in atoms.items()]
+    inside = {window: _inside(i, windows, reach) for i, window in enumerate(windows)}
+    collected = [
+        f"{_combined(atom, f'b.{partials[atom]}', inside[atom.window])} AS {column}"
+        for atom, column in atoms.items()
+    ]
     return (
-        f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, {', '.join(collected)} "
-        f"FROM {known} GROUP BY s.{ACCOUNT}, s.day"
+        f"SELECT b.{ACCOUNT} AS {ACCOUNT}, s.day AS day, {', '.join(collected)} "
+        f"FROM {known} GROUP BY b.{ACCOUNT}, s.day"
     )
 
 
-def _known_periods(periods: str, window: Window, reach: str | None) -> str:
+def _inside(i: int, windows: tuple[Window, ...], reach: Reach | None) -> str:
+    """SQL: whether a period that was collected is in one of the windows."""
+    if len(windows) == 1:
+        return ""
+    return windows[i].holds("b.day") if reach is None else f"s.w{i}"
+
+
+def _running_sql(atoms: dict[Atom, str], partials: dict[Atom, str], periods: str) -> str:
+    """Snapshots stand among the periods of their account; those of their own day count."""
+    columns, used = list(atoms.values()), sorted({partials[atom] for atom in atoms})
+    nothing = ", ".join(f"CAST(NULL AS BIGINT) AS {column}" for column in used)
+    partial = ", ".join(used)
+    rows = (
+        f"SELECT {ACCOUNT}, day, 1 AS snapshot, {nothing} FROM snapshots UNION ALL "
+        f"SELECT {ACCOUNT}, day, 0 AS snapshot, {partial} FROM {periods}"
+    )
+    past = f"OVER (PARTITION BY {ACCOUNT} ORDER BY day RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+    summed = [f"{atom.combine.format(partials[atom])} {past} AS {column}" for atom, column in atoms.items()]
+    return (
+        f"SELECT {ACCOUNT}, day, {', '.join(columns)} FROM "
+        f"(SELECT {ACCOUNT}, day, snapshot, {', '.join(summed)} FROM ({rows}) u) q WHERE snapshot = 1"
+    )
+
+
+def _known_periods(periods: str, windows: tuple[Window, ...], reach: Reach | None) -> str:
     """The cut: a snapshot meets only periods that ended by its day."""
-    if reach is not None:
-        return (
-            f"{periods} b JOIN {reach} w ON w.cut = b.day "
-            f"JOIN snapshots s ON s.{ACCOUNT} = b.{ACCOUNT} AND s.day = w.day"
-        )
-    known = sql.both([f"b.{ACCOUNT} = s.{ACCOUNT}", "b.day <= s.day", window.holds("b.day")])
-    return f"snapshots s JOIN {periods} b ON {known}"
+    if reach is None:
+        window = _envelope(windows).holds("b.day")
+        known = sql.both([f"b.{ACCOUNT} = s.{ACCOUNT}", "b.day <= s.day", window])
+        return f"snapshots s JOIN {periods} b ON {known}"
+    met = f"{periods} b JOIN {reach.relation} s ON s.cut = b.day"
+    if reach.is_grid:
+        return met
+    return f"{met} JOIN snapshots o ON o.{ACCOUNT} = b.{ACCOUNT} AND o.day = s.day"
 
 
-def _combined(atom: Atom, column: str) -> str:
+def _combined(atom: Atom, partial: str, inside: str) -> str:
     if atom.value:
-        return sql.aggregate("COUNT(DISTINCT b.v)", *atom.at, f"b.p_{column} > 0")
-    return sql.aggregate(atom.combine.format(f"b.p_{column}"), *atom.at)
+        return sql.aggregate("COUNT(DISTINCT b.v)", *atom.at, inside, f"{partial} > 0")
+    known = sql.both([*atom.at, inside])  # as CASE it is quicker than as FILTER
+    return atom.combine.format(f"CASE WHEN {known} THEN {partial} END" if known else partial)
 
 
 def _latest_sql(atom: Atom, known: str) -> str:
     conditions = sql.both(atom.at)
     ordered = (
-        f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, b.v AS a0, ROW_NUMBER() OVER "
-        f"(PARTITION BY s.{ACCOUNT}, s.day ORDER BY b.last_day DESC, b.v DESC) AS nth "
+        f"SELECT b.{ACCOUNT} AS {ACCOUNT}, s.day AS day, b.v AS a0, ROW_NUMBER() OVER "
+        f"(PARTITION BY b.{ACCOUNT}, s.day ORDER BY b.last_day DESC, b.v DESC) AS nth "
         f"FROM {known}{f' WHERE {conditions}' if conditions else ''}"
     )
     return f"SELECT {ACCOUNT}, day, a0 FROM ({ordered}) q WHERE nth = 1"

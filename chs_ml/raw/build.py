@@ -12,7 +12,18 @@ from chs_ml.errors import TableError
 from chs_ml.findings import Finding, error, raise_errors, warning
 from chs_ml.outcome import Outcome, plain_text
 from chs_ml.raw import sql
-from chs_ml.raw.atoms import Registry, Window, cut_days, period_sql, reach_sql, snapshot_sql
+from chs_ml.raw.atoms import (
+    Atom,
+    Reach,
+    Registry,
+    Window,
+    cut_days,
+    partials_of,
+    period_sql,
+    reach_sql,
+    snapshot_sql,
+    windows_of,
+)
 from chs_ml.raw.beside import check_beside_outcome
 from chs_ml.raw.catalogue import catalogue
 from chs_ml.raw.contracts import (
@@ -44,6 +55,9 @@ SNAPSHOT_DATE = "snapshot_date"
 OUTCOME = "outcome"
 EPOCH = date(1970, 1, 1)
 SOON = 60
+Reaches = dict[tuple[Window, ...], Reach]
+FULL = 0.5
+"""Share of accounts and days with a snapshot from which on all are collected, and those without dropped."""
 MANY_DAYS = 60
 """Snapshot days beyond which accounts no longer share them: then each account meets its own periods only."""
 
@@ -334,24 +348,31 @@ class _Build:
             return pd.DataFrame()
         cuts = cut_days(days, registry.offsets)
         self.engine.load("cuts", cuts)
-        reaches: dict[Window, str] = {}
+        reaches: Reaches = {}
+        is_grid = self._is_grid(len(days))
         for relation, atoms in registry.relations.items():
             periods, first_cut = registry.periods(relation), int(cuts["day"].iloc[0])
             self.engine.keep(periods, period_sql(relation, atoms, first_cut=first_cut))
-            for window in registry.windows(relation):
-                reach = self._reach(window, reaches) if len(days) <= MANY_DAYS else None
-                here = {atom: column for atom, column in atoms.items() if atom.window == window}
-                select = snapshot_sql(here, periods=periods, reach=reach)
-                self.engine.keep(registry.result(relation, window), select)
+            partials = partials_of(atoms)
+            for result, part in registry.parts(relation).items():
+                reach = self._reach(part, reaches, is_grid=is_grid) if len(days) <= MANY_DAYS else None
+                select = snapshot_sql(part, partials=partials, periods=periods, reach=reach)
+                self.engine.keep(result, select)
         return _finished(
             self.engine.frame(_collected_sql(registry, formulas)), dated=self.spec.kind != "undated"
         )
 
-    def _reach(self, window: Window, made: dict[Window, str]) -> str:
-        if window not in made:
-            made[window] = f"reach{len(made)}"
-            self.engine.keep(made[window], reach_sql(window))
-        return made[window]
+    def _is_grid(self, days: int) -> bool:
+        counted = f"SELECT COUNT(*) AS n, COUNT(DISTINCT {ACCOUNT}) AS accounts FROM snapshots"
+        found = self.engine.frame(counted).iloc[0]
+        return bool(found["n"] >= FULL * found["accounts"] * days)
+
+    def _reach(self, atoms: Mapping[Atom, str], made: Reaches, *, is_grid: bool) -> Reach | None:
+        windows = windows_of(atoms)
+        if windows not in made:
+            made[windows] = Reach(f"reach{len(made)}", is_grid)
+            self.engine.keep(made[windows].relation, reach_sql(windows))
+        return made[windows]
 
 
 def _collected_sql(registry: Registry, formulas: Mapping[str, str]) -> str:

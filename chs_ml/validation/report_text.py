@@ -7,7 +7,7 @@ from chs_ml.validation.brier import BrierParts
 from chs_ml.validation.calibration import Calibration
 from chs_ml.validation.columns import Counts
 from chs_ml.validation.curve import CalibrationCurve
-from chs_ml.validation.result import HypothesisTest, Interval, Statistic
+from chs_ml.validation.result import HypothesisTest, Interval, Statistic, Verdict
 from chs_ml.validation.segments import SegmentRow
 from chs_ml.validation.text import (
     amount,
@@ -70,7 +70,9 @@ def report_text(report: "ValidationReport") -> str:
 
 def _head(report: "ValidationReport") -> str:
     summary = counts_sentence(report.counts)
-    return section(f"Validation: {report.verdict.value}", wrapped(summary), _small_print(report))
+    ranks = [test for test in report.tests if test.name == "ranks" and test.verdict is Verdict.WARN]
+    said = [wrapped(test.sentence) for test in ranks]  # nothing below matters more
+    return section(f"Validation: {report.verdict.value}", *said, wrapped(summary), _small_print(report))
 
 
 def _small_print(report: "ValidationReport") -> str:

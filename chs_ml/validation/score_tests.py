@@ -27,7 +27,8 @@ def ranks_test(columns: JudgedColumns, auc: Statistic, policy: Policy) -> Hypoth
         verdict = Verdict.FAIL
         sentence = f"The score ranks the wrong way round: {reach}. Is larger healthier, as it must be?"
     else:
-        verdict, sentence = Verdict.WARN, f"Not shown to rank better than chance: {reach}."
+        verdict = Verdict.WARN
+        sentence = f"No evidence of signal: the score is not shown to rank better than chance, {reach}."
     return HypothesisTest(
         name="ranks",
         null="churned and renewed accounts have the same scores",

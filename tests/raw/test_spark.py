@@ -38,7 +38,7 @@ def test_the_same_table_on_both_engines(
     metrics = {f"r_{name}": entry for name, entry in random_metrics(20, 12).items()}
     for entry in metrics.values():
         for key in ("of", "per"):
-            if entry["measure"] in ("ratio", "change") and key in entry:
+            if entry["measure"] in ("ratio", "change", "growth") and key in entry:
                 entry[key] = f"r_{entry[key]}"
     content = make_recipe(make_company(5), tmp_path, ending=ending, metrics=metrics, windows=[30])
     for table in content["tables"].values() if ending == ".csv" else ():
