@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from chs_ml.card_learning.evidence import Finding, MeasureEvidence, measure_evidence
 from chs_ml.card_learning.health import CardRows, card_rows
@@ -190,6 +191,8 @@ def learned_on(
         improvement=_improvement(rows, fit.oof_margin_, settings),
         n=len(rows.churned),
         events=int(rows.churned.sum()),
+        accounts=int(rows.account.max()) + 1,
+        prior_churns=_prior_churns(rows, fit.oof_margin_, strength.pull),
         notes=_notes(card, rounded, supported=bool(beta.sum() > 0), held=not np.allclose(shares, free)),
     )
 
@@ -223,6 +226,15 @@ def averaged_log_odds(rows: CardRows, *, prior: Array, strength: Strength) -> Ar
         )
         total += belief * start.beta
     return total
+
+
+def _prior_churns(rows: CardRows, margin: Array, pull: float) -> float:
+    """Churns that would say as much about the weights as the pull does."""
+    p = expit(margin)
+    weight = p * (1.0 - p)
+    centred = rows.health - weight @ rows.health / weight.sum()
+    per_measure = weight @ centred**2
+    return float(pull * rows.churned.sum() / max(float(per_measure.mean()), 1e-12))
 
 
 def _around(interval: WeightInterval | None, share: float) -> Interval:

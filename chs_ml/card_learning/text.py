@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from chs_ml.card_learning.range_values import LearnedRange, RangeCount
 from chs_ml.validation.result import Interval
-from chs_ml.validation.text import percent, range_text, table, wrapped
+from chs_ml.validation.text import number, percent, range_text, rows_text, table, wrapped
 
 if TYPE_CHECKING:
     from chs_ml.card_learning.values import LearnedMeasure, LearnedWeights
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def learned_text(found: "LearnedWeights") -> str:
     """The diff: your weight, learned weight, interval, verdict."""
-    counts = f"{found.events:,} churns among {found.n:,} renewals"
+    counts = f"{rows_text(found.n, found.accounts)}, {found.events:,} of which churned"
     head = f"Weights of {found.handcrafted.name!r}, learned from {counts}"
     width = max(len(m.label) for m in found.measures)
     lines = [head, "", f"{'measure':{width}}  yours  learned  interval     evidence"]
@@ -38,15 +38,15 @@ def _percents(interval: Interval) -> str:
 
 
 def strength_sentence(found: "LearnedWeights") -> str:
-    """How strongly the weights are pulled towards yours."""
-    best = max(found.strength.belief)
-    likely = found.strength.tried[found.strength.belief.index(best)]
+    """How strongly the weights are pulled towards yours, in churns."""
+    churns = found.prior_churns
+    many = "less than one churn" if churns < 0.95 else f"about {number(churns, decimals=0)} churns"
+    many = "about one churn" if 0.95 <= churns < 1.5 else many
     return (
-        f"Pull towards your weights: {found.strength.pull:.3g} (chosen on held-out accounts; the "
-        f"likeliest of "
-        f"{len(found.strength.tried)} strengths from {found.strength.tried[0]:g} to "
-        f"{found.strength.tried[-1]:g} is "
-        f"{likely:g}, with {best:.0%} of the belief)."
+        f"Your own weights count as much as {many} would, beside the {found.events:,} in the data (pull "
+        f"{found.strength.pull:.3g}: the average of {len(found.strength.tried)} strengths from "
+        f"{found.strength.tried[0]:.2g} to {found.strength.tried[-1]:g}, each counted by how well it "
+        "predicts accounts that it was not learned from)."
     )
 
 
@@ -62,18 +62,24 @@ def _ranges(ranges: tuple[LearnedRange, ...]) -> list[str]:
     """Your ranges beside the learned ones, measure by measure; those that stay, in one sentence each."""
     if not ranges:
         return []
-    lines = ["Scoring ranges (learned ones are kept only where accounts not learned from say so)", ""]
+    lines = [
+        "Scoring ranges (learned ones are kept only where accounts not learned from say so; points say what",
+        "a range adds beside the other measures, and need not follow the churn rates next to them)",
+        "",
+    ]
     for one in ranges:
         if one.learned is None:
-            lines.append(wrapped(f"{one.label}: your ranges stay ({one.reason}).", indent="  ", first="- "))
             continue
         gain = f"log loss per account {-one.gain:+.4f} (standard error {one.error:.4f})"
         lines += [wrapped(f"{one.label}: new ranges. {gain}.", indent="  ", first="- ")]
         yours, learned = ([_range_row(c) for c in counts] for counts in (one.your_counts, one.learned_counts))
         blank = [""] * 4
         rows = [a + b for a, b in zip_longest(yours, learned, fillvalue=blank)]
-        heads = ["yours", "points", "accounts", "churned", "learned", "points", "accounts", "churned"]
+        heads = ["yours", "points", "rows", "churned", "learned", "points", "rows", "churned"]
         lines += [f"    {line}" for line in table(heads, rows).splitlines()]
+    for reason in dict.fromkeys(one.reason for one in ranges if one.learned is None):
+        names = ", ".join(one.label for one in ranges if one.learned is None and one.reason == reason)
+        lines.append(wrapped(f"{names}: your ranges stay ({reason}).", indent="  ", first="- "))
     return [*lines, ""]
 
 

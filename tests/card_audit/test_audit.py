@@ -60,6 +60,7 @@ def test_a_card_that_works_and_one_that_does_not() -> None:
 def test_the_page_is_plain_and_the_json_whole() -> None:
     found = audit_card(card_of(TRUTH), portfolio(TRUTH, rows=2000), n_bootstrap=100)
     assert max(len(line) for line in found.to_text().splitlines()) <= 100
+    assert "No account that is scored lacks a value" in found.to_text()
     plain = json.loads(found.to_json())
     assert plain["answer"] == "yes"
     assert {"measures", "ranges", "policies", "chances", "report", "duel", "green_churn"} <= set(plain)
@@ -135,6 +136,11 @@ def test_a_rule_that_flatters_silence_is_named() -> None:
         assert table[rule].score_missing == pytest.approx(one[rows.positions][lacks].mean())
         assert table[rule].churn_missing == pytest.approx(rows.churned[lacks].mean())
     assert table["worst"].auc > table["renormalise"].auc
+    assert table["worst"].gain == pytest.approx(table["worst"].auc - table["renormalise"].auc)
+    assert table["worst"].gain_interval.low > 0
+    assert np.isnan(table["renormalise"].gain)
+    page = audit_card(card, data, n_bootstrap=50).to_text()
+    assert "says something that your rule leaves unused: under 'worst'" in " ".join(page.split())
     sums = Scorecard(name="s", measures=(straight("m0"), straight("m1")), combine=Combine.SUM,
                      missing=MissingRule.NEUTRAL)  # fmt: skip
     assert {r.policy for r in missing_policies(sums, card_rows(sums, data))} == {
@@ -280,3 +286,27 @@ def test_a_served_card_counts_coverage_by_weight_and_ages_by_the_snapshot() -> N
         assert table["coverage"].tolist() == [1.0, 0.75, 0.25]
         assert table["status"].tolist() == ["ok", "degraded", "withheld"]
         assert table["status_detail"].tolist() == ["", "stale, dropped: m1", "coverage below 50%"]
+
+
+def test_the_page_counts_snapshots_and_names_each_account_once() -> None:
+    data = portfolio(TRUTH, rows=2000, seed=7)
+    months = replace(data, account=pd.Series([f"a{i % 400}" for i in range(data.n)]))
+    found = audit_card(card_of(TRUTH), months, n_bootstrap=50)
+    text = " ".join(found.to_text().split())
+    assert "Judged on 2,000 snapshots of 400 accounts" in text
+    green = found.green_churn
+    assert text.count(f"{green['account'].iloc[0]} (") == 1
+    assert f"{len(green)} snapshots of {green['account'].nunique()} accounts" in text or (
+        len(green) == green["account"].nunique()
+    )
+
+
+def test_ranges_of_a_measure_that_points_the_wrong_way_are_not_refined() -> None:
+    data = portfolio((0.6, -0.6), rows=4000, seed=2)
+    card = Scorecard(name="x", measures=(banded("m0", (0.0, 100.0), (50.0,), "top"),
+                                         banded("m1", (0.0, 100.0), (50.0,), "top")))  # fmt: skip
+    found = audit_card(card, data, n_bootstrap=50)
+    assert {row.metric for row in found.ranges if row.finding == "too wide"} == {"m0", "m1"}
+    section = found.to_text().split("Its scoring ranges")[1].split("What a missing")[0]
+    assert "M0 up to 50 is too wide" in section
+    assert "M1" not in section

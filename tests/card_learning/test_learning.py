@@ -166,6 +166,17 @@ def test_strengths_are_weighed_by_held_out_likelihood() -> None:
     assert strength.pull == pytest.approx(np.exp(np.dot(strength.belief, np.log(strength.tried))))
 
 
+def test_the_pull_is_told_in_churns() -> None:
+    found = learn_weights(card_of(TRUTH), portfolio(TRUTH, rows=1500, seed=3), bootstrap=0)
+    rows = card_rows(card_of(TRUTH), portfolio(TRUTH, rows=1500, seed=3))
+    # a churn adds about p (1 - p) times the variance of a uniform share, 1 / 12, per row; p is .15 or so
+    per_churn = len(rows.churned) * 0.15 * 0.85 / 12.0 / rows.churned.sum()
+    assert found.prior_churns == pytest.approx(found.strength.pull / per_churn, rel=0.4)
+    assert f"about {found.prior_churns:.0f} churns would, beside the {found.events} in" in " ".join(
+        found.to_text().split()
+    )
+
+
 def test_segments_are_pooled() -> None:
     big, small = portfolio(TRUTH, rows=4000, seed=1), portfolio((0.1, 0.3, 0.6), rows=4000, seed=2)
     few = portfolio(TRUTH, rows=100, seed=3)
