@@ -11,9 +11,9 @@ from chs_ml.card_learning.evidence import Finding, MeasureEvidence, measure_evid
 from chs_ml.card_learning.health import CardRows, card_rows
 from chs_ml.card_learning.ranges import LearnedRanges, learn_ranges
 from chs_ml.card_learning.rounding import capped, whole_percents
-from chs_ml.card_learning.strength import Strength, choose_strength
+from chs_ml.card_learning.strength import FOLDS, Strength, choose_strength
 from chs_ml.card_learning.values import LearnedMeasure, LearnedWeights
-from chs_ml.card_learning.written import with_shares
+from chs_ml.card_learning.written import in_form, with_shares
 from chs_ml.curves import LinearCurve
 from chs_ml.dataset import Dataset
 from chs_ml.errors import NotEnoughData
@@ -21,6 +21,7 @@ from chs_ml.inputs import InputColumn, InputSchema
 from chs_ml.learned_scorecard import LearnedScorecard, WeightInterval, check_enough_events
 from chs_ml.metric import Metric
 from chs_ml.scorecard import Scorecard
+from chs_ml.splits import few_folds
 from chs_ml.validation import compare
 from chs_ml.validation.comparison_values import Difference
 from chs_ml.validation.delong import delong_auc
@@ -121,7 +122,7 @@ def learn_weights(
     if not ranges:
         return learned_on(card, rows, prior=card.weights, strength=strength, settings=settings)
     found = learn_ranges(
-        card, rows, prior=card.weights, pull=strength.pull, random_state=settings.random_state
+        card, rows, prior=card.weights, pull=strength.pull, caps=settings.caps, random_state=random_state
     )
     return _with_ranges(card, dataset, rows, found, strength=strength, settings=settings)
 
@@ -131,7 +132,7 @@ def _with_ranges(
     strength: Strength, settings: Settings,
 ) -> LearnedWeights:  # fmt: skip
     """Weights on the learned ranges, told as a diff from the card as it was."""
-    if found.margin is None:
+    if found.scores is None:
         weights = learned_on(card, rows, prior=card.weights, strength=strength, settings=settings)
         return replace(weights, ranges=found.measures)
     again = card_rows(found.card, dataset)
@@ -140,7 +141,7 @@ def _with_ranges(
         [(again.health, again.churned, again.account)], prior=prior, random_state=settings.random_state
     )
     weights = learned_on(found.card, again, prior=prior, strength=strength, settings=settings)
-    improvement = _improvement(rows, found.margin, settings)
+    improvement = _improvement(rows, found.scores, settings)
     notes = (*weights.notes, CHOSEN_ON_ALL)
     return replace(weights, handcrafted=card, improvement=improvement, ranges=found.measures, notes=notes)
 
@@ -179,6 +180,7 @@ def learned_on(
         for k, m in enumerate(card.measures)
     )
     auc, loss = _rounding_cost(exact, rounded, rows)
+    scores = _unseen_scores(card, rows, prior=prior, strength=strength, settings=settings)
     return LearnedWeights(
         handcrafted=card,
         card=rounded,
@@ -188,7 +190,7 @@ def learned_on(
         per_point=float(beta.sum()) / 100.0,
         rounding_auc=auc,
         rounding_log_loss=loss,
-        improvement=_improvement(rows, fit.oof_margin_, settings),
+        improvement=_improvement(rows, scores, settings),
         n=len(rows.churned),
         events=int(rows.churned.sum()),
         accounts=int(rows.account.max()) + 1,
@@ -226,6 +228,20 @@ def averaged_log_odds(rows: CardRows, *, prior: Array, strength: Strength) -> Ar
         )
         total += belief * start.beta
     return total
+
+
+def _unseen_scores(
+    card: Scorecard, rows: CardRows, *, prior: Array, strength: Strength, settings: Settings
+) -> Array:
+    """Scores of shape (n,) of the card, its caps and floors among them, with weights from other accounts."""
+    folds = few_folds(rows.account, rows.churned, most=FOLDS, random_state=settings.random_state)
+    scores = np.empty(len(folds))
+    for fold in np.unique(folds):
+        here = folds == fold
+        log_odds = averaged_log_odds(rows.rows(~here), prior=prior, strength=strength)
+        form = in_form(card, log_odds, prior=prior, caps=settings.caps)
+        scores[here] = form.raw_score(rows.values[here])
+    return scores
 
 
 def _prior_churns(rows: CardRows, margin: Array, pull: float) -> float:
@@ -281,11 +297,11 @@ def _calibrated_loss(score: Array, churned: Array) -> float:
     return float(np.mean(np.logaddexp(0.0, margin) - churned * margin))
 
 
-def _improvement(rows: CardRows, oof_margin: Array, settings: Settings) -> Difference | None:
+def _improvement(rows: CardRows, unseen: Array, settings: Settings) -> Difference | None:
     try:
         duel = compare(
             rows.churned,
-            {"your card": rows.score, "the learned card": -oof_margin},
+            {"your card": rows.score, "the learned card": unseen},
             account=rows.account,
             n_bootstrap=max(settings.bootstrap, 100),
             random_state=settings.random_state,

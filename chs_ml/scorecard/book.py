@@ -146,7 +146,8 @@ class CardBook:
             parts.append(
                 card.score(frame.iloc[mine], tiers=tiers, as_of=as_of, account=account, overrides=own)
             )
-        table = pd.concat(parts).iloc[np.argsort(np.concatenate(rows))].set_axis(frame.index, axis=0)
+        order = np.argsort(np.concatenate(rows))
+        table: pd.DataFrame = pd.concat(parts).iloc[order].set_axis(frame.index, axis=0)
         return table.assign(card=labelled([e.card.name for e in self.entries], chosen))
 
 

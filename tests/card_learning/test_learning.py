@@ -13,7 +13,8 @@ from chs_ml.card_learning.strength import choose_strength
 from chs_ml.card_learning.written import with_shares
 from chs_ml.errors import NotEnoughData, ScorecardError, TableError
 from chs_ml.metric import Metric
-from chs_ml.scorecard import Combine, Group, MissingRule, Scorecard
+from chs_ml.scorecard import Combine, Group, Limit, MissingRule, Scorecard
+from chs_ml.validation.delong import delong_auc
 from chs_ml.weights import Penalty, fit_weights
 from tests.card_learning.simulated import card_of, portfolio
 from tests.scorecard.cards import NAN, banded, straight
@@ -203,3 +204,19 @@ def test_segments_are_pooled() -> None:
     assert scored["card"].str.rsplit(": ").str[-1].tolist() == ["big", "other", "few"]
     with pytest.raises(TableError, match="needs a segment column"):
         learn_segment_weights(card_of((1, 1, 1)), big)
+
+
+def test_the_improvement_is_that_of_the_whole_card_with_its_floors() -> None:
+    # whatever else is known, 50 points on m2 hold an account at 100: the floor hides the weights
+    card = replace(
+        card_of((0.1, 0.1, 0.8)), limits=(Limit(measure="m2", points_at_least=50.0, score_at_least=100.0),)
+    )
+    data = portfolio(TRUTH, rows=4000, seed=1)
+    plain = learn_weights(card_of((0.1, 0.1, 0.8)), data, bootstrap=0).improvement
+    held = learn_weights(card, data, bootstrap=0)
+    assert held.improvement is not None
+    assert plain is not None
+    ours = delong_auc(held.card.raw_score(card_rows(card, data).values), data.churned, np.arange(data.n)).auc
+    theirs = delong_auc(card_rows(card, data).score, data.churned, np.arange(data.n)).auc
+    assert held.improvement.difference == pytest.approx(ours - theirs, abs=0.01)
+    assert plain.difference > held.improvement.difference + 0.05
