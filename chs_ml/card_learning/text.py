@@ -1,5 +1,6 @@
 """Learned weights as a page of plain text."""
 
+import math
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def strength_sentence(found: "LearnedWeights") -> str:
     many = "less than one churn" if churns < 0.95 else f"about {number(churns, decimals=0)} churns"
     many = "about one churn" if 0.95 <= churns < 1.5 else many
     return (
-        f"Your own weights count as much as {many} would, beside the {found.events:,} in the data (pull "
+        f"Your own weights count for {many}, beside the {found.events:,} in the data (pull "
         f"{found.strength.pull:.3g}: the average of {len(found.strength.tried)} strengths from "
         f"{found.strength.tried[0]:.2g} to {found.strength.tried[-1]:g}, each counted by how well it "
         "predicts accounts that it was not learned from)."
@@ -72,7 +73,7 @@ def _ranges(ranges: tuple[LearnedRange, ...]) -> list[str]:
             continue
         gain = f"log loss per account {-one.gain:+.4f} (standard error {one.error:.4f})"
         lines += [wrapped(f"{one.label}: new ranges. {gain}.", indent="  ", first="- ")]
-        yours, learned = ([_range_row(c) for c in counts] for counts in (one.your_counts, one.learned_counts))
+        yours, learned = (_range_rows(counts) for counts in (one.your_counts, one.learned_counts))
         blank = [""] * 4
         rows = [a + b for a, b in zip_longest(yours, learned, fillvalue=blank)]
         heads = ["yours", "points", "rows", "churned", "learned", "points", "rows", "churned"]
@@ -81,6 +82,12 @@ def _ranges(ranges: tuple[LearnedRange, ...]) -> list[str]:
         names = ", ".join(one.label for one in ranges if one.learned is None and one.reason == reason)
         lines.append(wrapped(f"{names}: your ranges stay ({reason}).", indent="  ", first="- "))
     return [*lines, ""]
+
+
+def _range_rows(counts: tuple[RangeCount, ...]) -> list[list[str]]:
+    """All ranges, but open ones beyond a curve's ends where no account is."""
+    shown = (c for c in counts if c.n or (math.isfinite(c.low) and math.isfinite(c.high)))
+    return [_range_row(c) for c in shown]
 
 
 def _range_row(one: RangeCount) -> list[str]:

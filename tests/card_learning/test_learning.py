@@ -173,7 +173,7 @@ def test_the_pull_is_told_in_churns() -> None:
     # a churn adds about p (1 - p) times the variance of a uniform share, 1 / 12, per row; p is .15 or so
     per_churn = len(rows.churned) * 0.15 * 0.85 / 12.0 / rows.churned.sum()
     assert found.prior_churns == pytest.approx(found.strength.pull / per_churn, rel=0.4)
-    assert f"about {found.prior_churns:.0f} churns would, beside the {found.events} in" in " ".join(
+    assert f"about {found.prior_churns:.0f} churns, beside the {found.events} in" in " ".join(
         found.to_text().split()
     )
 
