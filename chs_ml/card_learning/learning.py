@@ -112,8 +112,7 @@ def learn_weights(
     TableError
         Where a column of the card is missing.
     """
-    own = {g.name: g.largest_share for g in card.groups if g.largest_share is not None}
-    settings = Settings(bootstrap, level, random_state, {**own, **(caps or {})}, min_events_per_weight)
+    settings = Settings(bootstrap, level, random_state, all_caps(card, caps), min_events_per_weight)
     rows = card_rows(card, dataset)
     check_enough_events(rows.churned, len(card.measures), floor=min_events_per_weight)
     strength = choose_strength(
@@ -125,6 +124,12 @@ def learn_weights(
         card, rows, prior=card.weights, pull=strength.pull, caps=settings.caps, random_state=random_state
     )
     return _with_ranges(card, dataset, rows, found, strength=strength, settings=settings)
+
+
+def all_caps(card: Scorecard, caps: Mapping[str, float] | None) -> dict[str, float]:
+    """Largest share per group, 0-1: what the card's groups say, and what is given over that."""
+    own = {g.name: g.largest_share for g in card.groups if g.largest_share is not None}
+    return {**own, **(caps or {})}
 
 
 def _with_ranges(
