@@ -11,6 +11,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
+from chs_ml.bundle import load_model
 from chs_ml.card_audit import (
     audit_card,
     calibrate_card,
@@ -23,9 +24,11 @@ from chs_ml.card_audit import (
 from chs_ml.card_learning import Finding
 from chs_ml.card_learning.health import card_rows
 from chs_ml.cli import app
+from chs_ml.dataset import Dataset
 from chs_ml.errors import TableError
 from chs_ml.explanation import explain
 from chs_ml.health_model import CarriedColumns
+from chs_ml.metric import Metric
 from chs_ml.scorecard import (
     Combine,
     MissingRule,
@@ -310,3 +313,30 @@ def test_ranges_of_a_measure_that_points_the_wrong_way_are_not_refined() -> None
     section = found.to_text().split("Its scoring ranges")[1].split("What a missing")[0]
     assert "M0 up to 50 is too wide" in section
     assert "M1" not in section
+
+
+def test_a_saved_card_with_two_measures_on_one_column_scores_the_same(root: Path, tmp_path: Path) -> None:
+    card = load_scorecard(root / "models" / "scorecards" / "planhat.toml")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "usage_days": rng.uniform(0, 30, 600), "nps": rng.integers(0, 11, 600),
+            "tickets_open": rng.integers(0, 7, 600), "contract_growth": rng.normal(0, 15, 600),
+            "touchpoints": rng.integers(0, 9, 600),
+        }
+    ).astype(float)  # fmt: skip
+    score = card.score(frame)["health_score"].to_numpy()
+    churned = (rng.random(600) < expit(1.5 - score / 20.0)).astype(float)
+    data = Dataset(
+        frame=frame, metrics=tuple(Metric(name=name) for name in frame.columns), churned=churned,
+        account=pd.Series([f"a{i}" for i in range(600)]),
+    )  # fmt: skip
+    model = audit_card(card, data, n_bootstrap=50).model
+    assert model is not None
+    model.save(tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    np.testing.assert_allclose(again.score(frame)["health_score"], score, atol=1e-9)
+    assert list(again.schema.inputs) == list(frame.columns)
+    why = explain(again, frame)
+    np.testing.assert_allclose(why.base + why.points.sum(axis=1), score, atol=1e-6)
+    assert "asks_for_help" in why.points
