@@ -15,7 +15,7 @@ RUN  := $(BIN)/python -m
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.core ## simulate a portfolio, train, validate, score, explain
+demo: $(VENV)/.core ## from simulated raw tables to scores: snapshots, train, validate, score
 	$(BIN)/chs-ml demo
 
 check: $(VENV)/.dev ## lint, formatting, types, layers
@@ -48,7 +48,8 @@ clean: ## remove .venv, caches and build artefacts
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The pins are constraints: the plain package and the package with its tools come from one file. Where uv
+# The pins are constraints: the package as the demo needs it, with the engine for raw tables, and the package
+# with all tools come from one file. Where uv
 # cannot reach the package index because only pip is set up for it, pip does the same more slowly.
 define install
 	$(RUN) uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --build-constraint $(PINS) -e '$(1)' \
@@ -65,7 +66,7 @@ $(VENV)/.uv: $(PINS)
 	@touch $@
 
 $(VENV)/.core: $(VENV)/.uv pyproject.toml
-	$(call install,.)
+	$(call install,.[duckdb])
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.uv pyproject.toml

@@ -10,6 +10,7 @@ import pandas as pd
 from chs_ml.errors import InputError
 from chs_ml.explanation import score_and_explain
 from chs_ml.health_model import HealthModel
+from chs_ml.ordered import in_order
 from chs_ml.outcome import plain_text
 from chs_ml.portfolio_summary import AccountAtRisk, PortfolioSummary, PortfolioTally, usable_values
 from chs_ml.table import TableWriter, iter_table
@@ -33,8 +34,8 @@ def score_file(
     """Score a table from file to file.
 
     Every row of the source is one row of the target, in the same order, with the numbers that
-    `HealthModel.score` gives for the whole table. Memory is that of one chunk, beside about 50 bytes an
-    account for the summary. The source is read a second time, without scoring, for the top accounts.
+    `HealthModel.score` gives for the whole table. Chunks are scored on all cores while the next one is read
+    and the last one written. Memory is that of a few chunks, beside some 40 bytes an account for the summary.
 
     Parameters
     ----------
@@ -63,46 +64,58 @@ def score_file(
     """
     if reasons < 0:
         raise InputError(f"The number of reasons must not be negative; got {reasons}.")
-    tally = PortfolioTally(model.tiers, model.carried)
+    tally, held = PortfolioTally(model.tiers, model.carried), []
     with TableWriter(target) as writer:
         done = 0
-        for frame in iter_table(source, rows=rows):
-            scores, columns = _scored(model, frame, reasons)
-            tally.add(frame, scores)
-            writer.write(pd.concat([scores, columns], axis=1) if reasons else scores)
+        for frame, scores in scored_chunks(model, iter_table(source, rows=rows), reasons=reasons):
+            held.append(frame.loc[sorted(tally.add(frame, scores))])
+            writer.write(scores)
             done += len(frame)
             if progress is not None:
                 progress(done)
         top = tally.top_rows()
-        # before the writer is done: the target may be the source
-        chosen = list(_at_positions(iter_table(source, rows=rows), top)) if top else []
+        chosen = list(_at_positions(held, top))
+        if sum(map(len, chosen)) < len(top):  # older snapshots crowded them out of their chunk
+            # before the writer is done: the target may be the source
+            chosen = list(_at_positions(iter_table(source, rows=rows), top))
     return tally.summary(_told(model, chosen, top))
 
 
+def scored_chunks(
+    model: HealthModel, frames: Iterable[pd.DataFrame], *, reasons: int = 0
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Each frame with its scores and columns of reasons, in order, scored on all cores."""
+    prepare(model, reasons=reasons)
+    yield from in_order(lambda frame: (frame, scored_chunk(model, frame, reasons)), frames)
+
+
+def prepare(model: HealthModel, *, reasons: int) -> None:
+    """Build what all workers share, before the first of them needs it."""
+    if model.trees is not None:
+        model.trees.prepare(tables=reasons > 0)
+
+
 def scored_chunk(model: HealthModel, frame: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Scores of a chunk, with columns of n reasons."""
-    scores, columns = _scored(model, frame, n)
-    return scores if columns is None else pd.concat([scores, columns], axis=1)
-
-
-def _scored(model: HealthModel, frame: pd.DataFrame, n: int) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Scores of a chunk and, in the same pass, the columns of n reasons."""
+    """Scores of a chunk, with columns of n reasons, on one thread: others work on other chunks."""
     if n == 0:
-        return model.score(frame), None
-    scores, why = score_and_explain(model, frame)
+        return model.score(frame, threads=1)
+    scores, why = score_and_explain(model, frame, threads=1)
     told: list[list[str]] = why.reasons(n, side="against").to_list()
     columns = {f"reason_{i + 1}": [r[i] if i < len(r) else None for r in told] for i in range(n)}
-    return scores, pd.DataFrame(columns, index=frame.index, dtype="str")
+    return pd.concat([scores, pd.DataFrame(columns, index=frame.index, dtype="str")], axis=1)
 
 
 def _at_positions(chunks: Iterable[pd.DataFrame], positions: Iterable[int]) -> Iterator[pd.DataFrame]:
     """Parts of the chunks with the rows at these positions, in file order; stops after the last one."""
     wanted = sorted(positions)
     for frame in chunks:
+        if frame.empty:
+            continue
         here = [row for row in wanted if row <= frame.index[-1]]
         wanted = wanted[len(here) :]
-        if here:
-            yield frame.loc[here]
+        found = frame.loc[frame.index.isin(here)]
+        if len(found):
+            yield found
         if not wanted:
             return
 
@@ -115,7 +128,7 @@ def _told(model: HealthModel, parts: list[pd.DataFrame], order: list[int]) -> li
 
 
 def _accounts(model: HealthModel, frame: pd.DataFrame) -> Iterator[AccountAtRisk]:
-    (scores, why), carried = score_and_explain(model, frame), model.carried
+    (scores, why), carried = score_and_explain(model, frame, once=True), model.carried
     reasons: list[list[str]] = why.reasons(REASONS_TOLD, side="against").to_list()
     ids = cell_texts(frame, carried.account)
     days = cell_texts(frame, carried.snapshot_date)

@@ -14,7 +14,7 @@ and no row is there twice. Asked again for the same model, options and input, no
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from typing import Any
 import pandas as pd
 
 import chs_ml
-from chs_ml.batch import ROWS_AT_ONCE, Rows, scored_chunk
+from chs_ml.batch import ROWS_AT_ONCE, Rows, prepare, scored_chunk
 from chs_ml.errors import InputError, TableError
 from chs_ml.files import write_atomically
 from chs_ml.fingerprints import file_fingerprint
 from chs_ml.health_model import HealthModel
+from chs_ml.ordered import in_order
 from chs_ml.table import TableWriter, iter_table, read_table, write_table
 from chs_ml.table.files import ENDINGS, ending_of
 
@@ -107,7 +108,7 @@ def run_batch(
         counted += done["rows"]
         files[name] = done
         # after every file: what is complete need not be done again
-        write_atomically(summary, _json(_summed(files, options)))
+        _write(summary, _summed(files, options))
         if progress is not None:
             progress(counted)
     return _summed(files, options)
@@ -171,17 +172,20 @@ def _scored_file(
     options: Options,
     progress: Rows | None,
 ) -> dict[str, Any]:
-    goal.parent.mkdir(parents=True, exist_ok=True)
     chunks = _Chunks.at(goal, {**key, "rows": options.rows})
-    try:
-        for i, frame in enumerate(iter_table(file, rows=options.rows)):
-            if not chunks.has(i):
-                chunks.put(i, _stamped(scored_chunk(model, frame, options.reasons), key, options))
-            if progress is not None:
-                progress(int(frame.index[-1]) + 1)
-        count = i + 1
-    except TableError as error:
-        raise TableError(f"{file}: {error}") from error
+    prepare(model, reasons=options.reasons)
+
+    def work(part: tuple[int, pd.DataFrame]) -> int:
+        i, frame = part
+        if not chunks.has(i):
+            chunks.put(i, _stamped(scored_chunk(model, frame, options.reasons), key, options))
+        return int(frame.index[-1]) + 1
+
+    count = 0
+    for rows in in_order(work, enumerate(_read_through(file, options.rows))):
+        count += 1
+        if progress is not None:
+            progress(rows)
     tally = _Tally()
     with TableWriter(goal) as writer:
         for i in range(count):
@@ -191,6 +195,14 @@ def _scored_file(
     done = {"key": dict(key), "output": file_fingerprint(goal), **tally.to_dict()}
     chunks.remove()
     return done
+
+
+def _read_through(file: Path, rows: int) -> Iterator[pd.DataFrame]:
+    """The chunks of a table; what is wrong with it is told with the file's whole path."""
+    try:
+        yield from iter_table(file, rows=rows)
+    except TableError as error:
+        raise TableError(f"{file}: {error}") from error
 
 
 def _stamped(scores: pd.DataFrame, key: Mapping[str, Any], options: Options) -> pd.DataFrame:
@@ -211,8 +223,7 @@ class _Chunks:
         folder = goal.with_name(f".{goal.name}.chunks")
         if _read(folder / _STATE).get("key") != _digest(key):
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            write_atomically(folder / _STATE, _json({"key": _digest(key)}))
+            _write(folder / _STATE, {"key": _digest(key)})
         return cls(folder)
 
     def _path(self, i: int) -> Path:
@@ -222,7 +233,12 @@ class _Chunks:
         return self._path(i).is_file()
 
     def put(self, i: int, scores: pd.DataFrame) -> None:
-        write_table(scores, self._path(i))
+        try:
+            write_table(scores, self._path(i))
+        except TableError as error:
+            raise TableError(
+                f"{error} Finished chunks are kept in {self.folder}: remove the cause and run again."
+            ) from error
 
     def get(self, i: int) -> pd.DataFrame:
         return read_table(self._path(i))
@@ -273,8 +289,12 @@ def _digest(key: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
-def _json(content: Mapping[str, Any]) -> bytes:
-    return f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode()
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode())
+    except OSError as error:
+        raise TableError(f"Cannot write {path}: {error.strerror}.") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from chs_ml import checks
-from chs_ml.errors import TableError, first_few, nearest
-from chs_ml.findings import ORDER, Finding, error, note, raise_errors, warning
+from chs_ml.errors import TableError, first_few
+from chs_ml.findings import ORDER, Finding, error, note, raise_errors
 from chs_ml.metric import Direction, Kind, Metric
-from chs_ml.outcome import churn_codes, coded_by_value, plain_text
+from chs_ml.outcome import churn_codes, coded_by_value, outcome_reach, plain_text
 from chs_ml.recipe import DataSpec, MetricSpec, Recipe
 from chs_ml.table import read_table
 from chs_ml.values import BLANKS, read_values
@@ -48,6 +48,8 @@ class Dataset:
         Columns that are carried to the output untouched.
     horizon_days, lead_days : int
         The outcome window: churn counts within the horizon, which begins after the lead time.
+    settle_days : int
+        Days after the outcome window until the outcome is known, such as the grace period of a renewal.
     findings : tuple of Finding
         What the checks at the door said; warnings only.
     """
@@ -62,6 +64,7 @@ class Dataset:
     keep: pd.DataFrame = field(default_factory=pd.DataFrame)
     horizon_days: int | None = None
     lead_days: int = 0
+    settle_days: int = 0
     findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
@@ -86,6 +89,13 @@ class Dataset:
     def is_matured(self) -> Mask:
         """Rows whose outcome is known, of shape (n,)."""
         return ~np.isnan(self.churned)
+
+    @property
+    def reach_days(self) -> int:
+        """A training row lies more than so many days before the first row that is judged."""
+        return outcome_reach(
+            horizon_days=self.horizon_days or 0, lead_days=self.lead_days, settle_days=self.settle_days
+        )
 
     @property
     def n_churned(self) -> int:
@@ -170,14 +180,14 @@ def _examined(recipe: Recipe, frame: pd.DataFrame | None) -> tuple[Dataset | Non
             return None, list(early)
     table = read_table(recipe.data_path) if frame is None else frame.reset_index(drop=True)
     table = table.set_axis([str(name) for name in table.columns], axis=1)
-    findings = [*early, *_check_names(recipe, table)]
+    findings = [*early, *checks.check_names(recipe, table)]
     if any(finding.severity == "error" for finding in findings):
         return None, findings
     data = recipe.data
     account = _account(data, table, findings)
     snapshot = _snapshot(data, table, findings)
     churned = _outcome(data, table, snapshot, findings)
-    _check_keys(account, snapshot, findings)
+    findings += checks.check_keys(account, snapshot)
     metrics = _metrics(recipe, table, checks.Facts.of(account, snapshot, churned), findings)
     dataset = Dataset(
         frame=table[[metric.name for metric in metrics]],
@@ -190,39 +200,13 @@ def _examined(recipe: Recipe, frame: pd.DataFrame | None) -> tuple[Dataset | Non
         keep=table[list(dict.fromkeys(data.keep))],
         horizon_days=data.horizon_days,
         lead_days=data.lead_days,
+        settle_days=data.settle_days,
         findings=tuple(finding for finding in findings if finding.severity != "error"),
     )
     return dataset, findings
 
 
 # --- columns and their parts ---
-
-
-def _check_names(recipe: Recipe, table: pd.DataFrame) -> list[Finding]:
-    data, found = recipe.data, list(table.columns)
-    parts = ("account", "outcome", "snapshot_date", "value", "segment")
-    wanted = [(f"[data] {part}", getattr(data, part)) for part in parts if getattr(data, part) is not None]
-    wanted += [("[data] keep", name) for name in data.keep]
-    wanted += [(f"[metrics.{name}]", name) for name in recipe.metrics]
-    findings = [_no_column(where, name, found) for where, name in wanted if name not in found]
-    for name in data.ignore:
-        if name not in found:
-            text = f"[data] ignore names {name!r}, and the table has no such column.{nearest(name, found)}"
-            findings.append(warning("missing-column", name, text))
-    twice = sorted(set(table.columns[table.columns.duplicated()]) - set(data.ignore))
-    if twice:
-        text = f"Each column must have its own name; the table has more than once: {first_few(twice)}."
-        findings.append(error("duplicate-columns", twice[0], text, count=len(twice)))
-    if not len(table):
-        findings.append(error("no-rows", "", "The table must have rows; it has none."))
-    return findings
-
-
-def _no_column(where: str, name: str, found: list[str]) -> Finding:
-    same = [other for other in found if other.casefold() == name.casefold()]
-    columns = f" The table has {len(found)} columns: {first_few(found)}."
-    hint = nearest(same[0] if same else name, found) or columns
-    return error("missing-column", name, f"{where} names the column {name!r}, which the table lacks.{hint}")
 
 
 def _text(series: pd.Series) -> pd.Series:
@@ -288,7 +272,7 @@ def _value(data: DataSpec, table: pd.DataFrame, findings: list[Finding]) -> Arra
     return np.asarray(values, dtype=np.float64)
 
 
-# --- outcomes and keys ---
+# --- outcomes ---
 
 
 def _outcome(
@@ -300,9 +284,9 @@ def _outcome(
         findings.append(error("outcome-values", data.outcome, f"{data.outcome}: {problem}"))
         return np.full(len(table), np.nan)
     if data.as_of is not None and snapshot is not None:
-        window = pd.Timedelta(days=data.lead_days + (data.horizon_days or 0))
+        window = pd.Timedelta(days=data.lead_days + (data.horizon_days or 0) + data.settle_days)
         churned = np.where(snapshot + window > pd.Timestamp(data.as_of), np.nan, churned)
-    findings += _check_outcome(data, churned, table[data.outcome])
+    findings += checks.check_outcome(data, churned, table[data.outcome])
     return churned
 
 
@@ -322,44 +306,6 @@ def _coded(data: DataSpec, series: pd.Series) -> Array:
         except TableError:  # once more over all rows, for a message that counts them
             return churn_codes(plain, contracted_is_churn=data.contracted_is_churn)
     return np.append(coded, np.nan)[codes]
-
-
-def _check_outcome(data: DataSpec, churned: Array, series: pd.Series) -> list[Finding]:
-    name, n = data.outcome, len(churned)
-    open_rows = int(np.isnan(churned).sum())
-    churns, kept = int((churned == 1.0).sum()), int((churned == 0.0).sum())
-    if open_rows == n:
-        text = f"{name}: outcomes must be known for some rows; all {n:,} are blank or open."
-        return [error("outcome-missing", name, text, count=n)]
-    if not churns or not kept:
-        lacking = "churned" if not churns else "renewed"
-        text = (
-            f"{name}: there must be churned and renewed rows; none of {n - open_rows:,} is {lacking}. "
-            f"The column holds {first_few(pd.unique(series.dropna()))}; say which value means churn "
-            f"([data] churned = ...{'' if data.churned is None else f', now {data.churned!r}'})."
-        )
-        return [error("outcome-one-sided", name, text, count=n - open_rows)]
-    if open_rows:
-        text = f"{name}: {open_rows:,} of {n:,} outcomes are open; these rows neither train nor judge."
-        return [note("open-outcomes", name, text, count=open_rows)]
-    return []
-
-
-def _check_keys(account: pd.Series, snapshot: pd.Series | None, findings: list[Finding]) -> None:
-    keys = account.to_frame("account")
-    if snapshot is not None:
-        keys["snapshot"] = snapshot.dt.strftime("%Y-%m-%d")
-    again = keys.duplicated() & (account != "")
-    if not again.any():
-        return
-    repeated = keys[again].drop_duplicates().head(5)
-    first = [" on ".join(map(str, key)) for key in repeated.itertuples(index=False)]
-    what = "account" if snapshot is None else "account and snapshot date"
-    hint = (
-        " If rows are monthly snapshots, name their date in [data] snapshot_date." if snapshot is None else ""
-    )
-    text = f"Each {what} must stand in one row; {again.sum():,} rows repeat one: {first_few(first)}.{hint}"
-    findings.append(error("duplicate-keys", str(account.name), text, count=int(again.sum())))
 
 
 # --- metrics ---
@@ -385,7 +331,8 @@ def _metrics(
 def _candidates(recipe: Recipe, columns: Iterable[str]) -> list[str]:
     data = recipe.data
     carried = {*data.key_columns, *data.ignore, *data.keep, data.value, data.segment}
-    return [name for name in columns if name in recipe.metrics or name not in carried]
+    listed = recipe.metrics
+    return [name for name in columns if (listed[name].model if name in listed else name not in carried)]
 
 
 def _metric(name: str, spec: MetricSpec, series: pd.Series) -> Metric:

@@ -1,7 +1,7 @@
-"""The main job from end to end, on a simulated portfolio whose truth is known."""
+"""The main job from end to end, from raw tables of a simulated company whose truth is known."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from chs_ml.errors import InputError
 from chs_ml.estimator import Progress
 from chs_ml.files import write_atomically
 from chs_ml.health_model import HealthModel
+from chs_ml.leakage import LeakReport, leak_report
+from chs_ml.outcome import Outcome
 from chs_ml.portfolio_summary import PortfolioSummary
+from chs_ml.raw import build_snapshots
 from chs_ml.recipe import Recipe, load_recipe
 from chs_ml.scorecard import Scorecard, load_scorecard
 from chs_ml.splits import test_split
-from chs_ml.synthetic import Portfolio, simulate
+from chs_ml.synthetic import Portfolio, RawTables, simulate, write_raw_tables
 from chs_ml.table import write_table
 from chs_ml.training import scoring_frame, silent, train
 from chs_ml.validation import Comparison, ValidationReport, compare
@@ -34,10 +37,16 @@ class Demo:
 
     Attributes
     ----------
+    rows : mapping of str to int
+        Rows of each raw table.
+    renewals : mapping of str to int
+        How many terms that ended renewed, churned, contracted, or are open at the data cut.
+    leaks : LeakReport
+        What the leak meter says about the snapshots; its findings begin with those of the raw tables' checks.
     model : HealthModel
-        Trained on the earlier months.
+        Trained on the earlier renewals.
     report : ValidationReport
-        The model judged on the later months.
+        The model judged on the later renewals.
     duel : Comparison
         The handcrafted score, which is the reference, and the learned one on the same rows.
     summary : PortfolioSummary
@@ -48,6 +57,9 @@ class Demo:
         What was written, by what it is.
     """
 
+    rows: Mapping[str, int]
+    renewals: Mapping[str, int]
+    leaks: LeakReport
     model: HealthModel
     report: ValidationReport
     duel: Comparison
@@ -57,13 +69,13 @@ class Demo:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, text and numbers."""
-        parts = ("report", "duel", "summary", "true_weights", "files")
+        parts = ("rows", "renewals", "report", "duel", "summary", "true_weights", "files")
         plain: dict[str, Any] = to_plain({name: getattr(self, name) for name in parts})
-        return {**plain, "facts": to_plain(self.model.facts)}
+        return {**plain, "leaks": self.leaks.to_dict(), "facts": to_plain(self.model.facts)}
 
 
-def run_demo(folder: str | Path, *, accounts: int = 2000, seed: int = 0, progress: Progress = silent) -> Demo:
-    """Simulate, train, judge out of time against the score by hand, score, and sum up.
+def run_demo(folder: str | Path, *, accounts: int = 3000, seed: int = 0, progress: Progress = silent) -> Demo:
+    """Simulate raw tables, build snapshots, train, judge out of time against the score by hand, and score.
 
     Parameters
     ----------
@@ -75,28 +87,39 @@ def run_demo(folder: str | Path, *, accounts: int = 2000, seed: int = 0, progres
         Same seed, same demo.
     progress : callable, optional
         Called with stage, steps done and steps in all.
+
+    Raises
+    ------
+    ChsError
+        Where DuckDB is not installed, which makes the metrics (the extra ``duckdb``).
     """
-    progress("simulating a portfolio", 0, 1)
+    there = Path(folder)
+    progress("simulating the raw tables of a company", 0, 1)
     portfolio = simulate(accounts=accounts, seed=seed)
-    files = write_portfolio(portfolio, folder)
+    raw = portfolio.raw_tables()
+    files = write_raw_portfolio(portfolio, raw, there)
     recipe = load_recipe(files["recipe"])
-    dataset = build_dataset(recipe)
+    progress("making snapshots before each renewal", 0, 1)
+    table = build_snapshots(recipe)
+    files["snapshots"] = table.write(there / "snapshots.parquet")[0]
+    dataset = build_dataset(recipe, table.frame)
+    progress("looking for leaks", 0, 1)
+    leaks = leak_report(dataset, renewal_date=renewal_dates(dataset))
     model = train(dataset, recipe, progress=progress)
     if model.report is None:
         raise InputError("The demo's model must have been judged.")
-    files |= {
-        "model": Path(folder) / "model",
-        "due": Path(folder) / "due.csv",
-        "scores": Path(folder) / "scores.csv",
-    }
+    files |= {"model": there / "model", "due": there / "due.csv", "scores": there / "scores.csv"}
     bundle.save_model(model, files["model"])
     progress("comparing with the score by hand", 0, 1)
     duel = _duel(model, dataset, recipe)
     progress("scoring the accounts that are due", 0, 1)
-    write_table(due_now(portfolio), files["due"])
+    write_table(due_now(table.frame), files["due"])
     summary = score_file(model, files["due"], files["scores"])
-    files["report"] = Path(folder) / "report.json"
+    files["report"] = there / "report.json"
     demo = Demo(
+        rows={name: len(rows) for name, rows in raw},
+        renewals=table.renewals,
+        leaks=replace(leaks, findings=(*table.findings, *leaks.findings)),
         model=model,
         report=model.report,
         duel=duel,
@@ -106,6 +129,21 @@ def run_demo(folder: str | Path, *, accounts: int = 2000, seed: int = 0, progres
     )
     write_atomically(files["report"], f"{to_json(demo.to_dict())}\n".encode())
     return demo
+
+
+def write_raw_portfolio(portfolio: Portfolio, raw: RawTables, folder: str | Path) -> dict[str, Path]:
+    """Write the raw tables of a simulated portfolio as Parquet, and a recipe that starts from them.
+
+    Returns
+    -------
+    dict of str to Path
+        ``raw``, the folder of the tables, and ``recipe``, the file ``raw_recipe.toml``.
+    """
+    there = Path(folder)
+    write_raw_tables(raw, there / "raw")
+    files = {"raw": there / "raw", "recipe": there / "raw_recipe.toml"}
+    write_atomically(files["recipe"], tomli_w.dumps(portfolio.raw_recipe("raw")).encode())
+    return files
 
 
 def write_portfolio(portfolio: Portfolio, folder: str | Path) -> dict[str, Path]:
@@ -127,12 +165,17 @@ def write_portfolio(portfolio: Portfolio, folder: str | Path) -> dict[str, Path]
     return files
 
 
-def due_now(portfolio: Portfolio) -> pd.DataFrame:
-    """The accounts due for renewal as seen on the last day: newest snapshots, outcomes not yet known."""
-    customers = portfolio.customers
-    newest = customers["snapshot_date"] == customers["snapshot_date"].max()
-    due: pd.DataFrame = customers[newest].drop(columns="outcome").reset_index(drop=True)
-    return due
+def due_now(snapshots: pd.DataFrame) -> pd.DataFrame:
+    """The accounts whose renewal is yet to come, as they stood a lead time before it: no outcome yet."""
+    due: pd.DataFrame = snapshots[snapshots["outcome"] == Outcome.OPEN].drop(columns="outcome")
+    return due.reset_index(drop=True)
+
+
+def renewal_dates(dataset: Dataset) -> pd.Series | None:
+    """The renewal that each snapshot looks ahead to; None without dates."""
+    if dataset.snapshot_date is None:
+        return None
+    return dataset.snapshot_date + pd.Timedelta(days=dataset.lead_days)
 
 
 def handcrafted_card() -> Scorecard:

@@ -150,15 +150,31 @@ def explain(model: HealthModel, data: pd.DataFrame | Mapping[str, Any]) -> Expla
     return _explained(model, frame)[1]
 
 
-def score_and_explain(model: HealthModel, frame: pd.DataFrame) -> tuple[pd.DataFrame, Explanation]:
-    """What `HealthModel.score` and `explain` give, in one pass over the rows."""
-    publication, explanation = _explained(model, frame)
+def score_and_explain(
+    model: HealthModel, frame: pd.DataFrame, *, threads: int | None = None, once: bool = False
+) -> tuple[pd.DataFrame, Explanation]:
+    """What `HealthModel.score` and `explain` give, in one pass over the rows.
+
+    Parameters
+    ----------
+    model : HealthModel
+        A trained model.
+    frame : DataFrame
+        What `HealthModel.score` takes.
+    threads : int, optional
+        Threads; all cores by default.
+    once : bool
+        A few rows are to be explained and no others, as in `TreeEnsemble.explained`.
+    """
+    publication, explanation = _explained(model, frame, threads=threads, once=once)
     return model.with_carried(publication.columns(), frame), explanation
 
 
-def _explained(model: HealthModel, frame: pd.DataFrame) -> tuple[Publication, Explanation]:
+def _explained(
+    model: HealthModel, frame: pd.DataFrame, *, threads: int | None = None, once: bool = False
+) -> tuple[Publication, Explanation]:
     encoded = model.encode(frame)
-    parts = model.margin_parts(encoded.values)
+    parts = model.margin_parts(encoded.values, threads=threads, once=once)
     publication = model.published(encoded, parts.margin)
     score = publication.numbers["health_score"]
     factor = points_per_logit(model.scale, parts.margin, parts.expected)

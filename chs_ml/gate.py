@@ -150,18 +150,72 @@ def judge_challenger(
         name: _scores(model, table.loc[judged].reset_index(drop=True))
         for name, model in ((_CHAMPION, champion), (_CHALLENGER, challenger))
     }
-    found = compare(
-        rows.churned,
-        {name: columns["health_score"] for name, columns in scores.items()},
-        probabilities={name: columns["churn_probability"] for name, columns in scores.items()},
-        account=rows.account.to_numpy(),
-        n_bootstrap=rule.bootstrap,
+    gained = judge_gain(
+        rows.churned, scores[_CHAMPION], scores[_CHALLENGER], account=rows.account.to_numpy(), spec=rule
     )
     reports = {
         name: _report(model, rows, scores[name])
         for name, model in ((_CHAMPION, champion), (_CHALLENGER, challenger))
     }
-    return _verdict(found, reports, scores, rows, rule)
+    return _verdict(gained, reports, scores, rows, rule)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GainVerdict:
+    """What the gate says of two columns of scores; a challenger must pass this and its validation.
+
+    Attributes
+    ----------
+    gains : tuple of Gain
+        By log loss and by AUC.
+    reasons : tuple of str
+        Why the challenger must not pass; empty where the gain lets it.
+    judged, churned : int
+        Rows that both score, and churns among them.
+    """
+
+    gains: tuple[Gain, ...]
+    reasons: tuple[str, ...]
+    judged: int
+    churned: int
+
+
+def judge_gain(
+    outcomes: Any,
+    champion: Mapping[str, Any],
+    challenger: Mapping[str, Any],
+    *,
+    account: Any,
+    spec: GateSpec,
+) -> GainVerdict:
+    """Judge a challenger's columns against the champion's, on the same rows.
+
+    Parameters
+    ----------
+    outcomes : array of shape (n,)
+        As in `validate`.
+    champion, challenger : mapping of str to array of shape (n,)
+        ``churn_probability`` and ``health_score``.
+    account : array of shape (n,)
+        Rows of one account count as one cluster.
+    spec : GateSpec
+        Statistic, margin and replicates.
+    """
+    scores = {_CHAMPION: champion, _CHALLENGER: challenger}
+    found = compare(
+        outcomes,
+        {name: columns["health_score"] for name, columns in scores.items()},
+        probabilities={name: columns["churn_probability"] for name, columns in scores.items()},
+        account=account,
+        n_bootstrap=spec.bootstrap,
+    )
+    gains = {name: _gain(found, name) for name in STATISTICS}
+    return GainVerdict(
+        gains=tuple(gains.values()),
+        reasons=tuple(_gain_reasons(found, gains, spec)),
+        judged=found.counts.judged,
+        churned=found.counts.churned,
+    )
 
 
 def outcome_recipe(model: HealthModel) -> Recipe:
@@ -184,7 +238,7 @@ def _not_seen(dataset: Dataset, models: tuple[HealthModel, ...]) -> Mask:
             "Give a table of rows that neither has seen, and say so (unseen)."
         )
     last = max(np.datetime64(period[1], "D") for period in periods if period is not None)
-    window = np.timedelta64(dataset.lead_days + (dataset.horizon_days or 0), "D")
+    window = np.timedelta64(dataset.reach_days, "D")
     days = dataset.snapshot_date.to_numpy().astype("datetime64[D]")
     later: Mask = dataset.is_matured & (days > last + window)
     if not later.any():
@@ -222,17 +276,16 @@ def failing(report: ValidationReport) -> set[str]:
 
 
 def _verdict(
-    found: Comparison,
+    gained: GainVerdict,
     reports: Mapping[str, ValidationReport],
     scores: Mapping[str, Mapping[str, Any]],
     rows: Dataset,
     rule: GateSpec,
 ) -> GateVerdict:
-    gains = {name: _gain(found, name) for name in STATISTICS}
     fresh = tuple(sorted(failing(reports[_CHALLENGER]) - failing(reports[_CHAMPION])))
     scored = {name: ~np.isnan(columns["health_score"]) for name, columns in scores.items()}
     lost = int((scored[_CHAMPION] & ~scored[_CHALLENGER]).sum())
-    reasons = [*_gain_reasons(found, gains, rule)]
+    reasons = [*gained.reasons]
     grave = [name for name in fresh if name.partition(" ")[0] in HEADLINE]
     if grave:
         reasons.append(f"Fails tests that the champion does not fail: {', '.join(grave)}.")
@@ -241,12 +294,12 @@ def _verdict(
     return GateVerdict(
         passed=not reasons,
         reasons=tuple(reasons),
-        gains=tuple(gains.values()),
+        gains=gained.gains,
         statistic=rule.statistic,
         margin=rule.margin,
         newly_failing=fresh,
-        rows=found.counts.judged,
-        churned=found.counts.churned,
+        rows=gained.judged,
+        churned=gained.churned,
         period=_period(rows),
         lost_rows=lost,
     )

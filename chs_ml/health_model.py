@@ -126,11 +126,16 @@ class HealthModel:
         return self.card.schema
 
     @overload
-    def score(self, data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> pd.DataFrame: ...
-    @overload
-    def score(self, data: Mapping[str, Any]) -> dict[str, Any]: ...
     def score(
-        self, data: pd.DataFrame | Sequence[Mapping[str, Any]] | Mapping[str, Any]
+        self, data: pd.DataFrame | Sequence[Mapping[str, Any]], *, threads: int | None = None
+    ) -> pd.DataFrame: ...
+    @overload
+    def score(self, data: Mapping[str, Any], *, threads: int | None = None) -> dict[str, Any]: ...
+    def score(
+        self,
+        data: pd.DataFrame | Sequence[Mapping[str, Any]] | Mapping[str, Any],
+        *,
+        threads: int | None = None,
     ) -> pd.DataFrame | dict[str, Any]:
         """Score accounts.
 
@@ -139,6 +144,8 @@ class HealthModel:
         data : DataFrame, mapping, or sequence of mappings
             A table with a column per metric (any order, others ignored), or one account as a mapping from
             metric name to value.
+        threads : int, optional
+            Threads for the trees of a large table; all cores by default. The scores do not depend on it.
 
         Returns
         -------
@@ -159,7 +166,9 @@ class HealthModel:
             date = data.get(self.carried.snapshot_date) if self.carried.snapshot_date else None
             return self.published(encode_row(self.schema, data, snapshot=date)).first()
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data))
-        return self.with_carried(self.published(self.encode(frame)).columns(), frame)
+        encoded = self.encode(frame)
+        margin = self.margin(encoded.values, threads=threads)
+        return self.with_carried(self.published(encoded, margin).columns(), frame)
 
     def encode(self, frame: pd.DataFrame) -> Encoded:
         """Read a table of metrics through the model's schema."""
@@ -167,26 +176,29 @@ class HealthModel:
         snapshot = frame[date] if date is not None and date in frame.columns else None
         return self.schema.encode(frame, snapshot=snapshot)
 
-    def margin(self, values: Array) -> Array:
+    def margin(self, values: Array, *, threads: int | None = None) -> Array:
         """Calibrated log-odds of churn of encoded rows of shape (n, k)."""
         margin = np.empty(len(values))
         for start in range(0, len(values), BLOCK_ROWS):
             block = values[start : start + BLOCK_ROWS]
             part = self.blend.intercept - self.blend.points * self.card.raw_score(block)
             if self.trees is not None:
-                part += self.blend.trees * self.trees.margin(block)
+                part += self.blend.trees * self.trees.margin(block, threads=threads)
             margin[start : start + BLOCK_ROWS] = part
         return margin
 
-    def margin_parts(self, values: Array) -> MarginParts:
-        """Take the margin of encoded rows of shape (n, k) apart, metric by metric."""
+    def margin_parts(self, values: Array, *, threads: int | None = None, once: bool = False) -> MarginParts:
+        """Take the margin of encoded rows of shape (n, k) apart, metric by metric.
+
+        `once` says that a few rows are to be explained and no others: see `TreeEnsemble.explained`.
+        """
         weighted, _ = self.card.weighted_points(values)
         baseline = np.asarray(self.baseline)
         parts = -self.blend.points * (weighted - baseline)
         expected = self.blend.intercept - self.blend.points * float(sum(self.baseline))
         margin = self.blend.intercept - self.blend.points * self.card.raw_score(values)
         if self.trees is not None:
-            trees = self.trees.explained(values)
+            trees = self.trees.explained(values, threads=threads, once=once)
             parts += self.blend.trees * trees.contributions
             expected += self.blend.trees * trees.expected
             margin += self.blend.trees * trees.margin

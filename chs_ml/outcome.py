@@ -125,3 +125,20 @@ def plain_text(value: object) -> str:
     text = str(value).strip()
     whole = text.removesuffix(".0")
     return whole if whole != text and whole.removeprefix("-").isdecimal() else text
+
+
+def outcome_reach(*, horizon_days: int, lead_days: int = 0, settle_days: int = 0) -> int:
+    """Days to keep between a row and what it is trained for: it must lie **more** than these days before.
+
+    The outcome window of a snapshot S ends on ``S + lead + horizon`` and must end before the first row that
+    is judged; its outcome is known at the end of ``S + lead + horizon + settle``, and must be by the end of
+    that first row's day. So a single day to settle, or none, asks for the same distance.
+
+    Parameters
+    ----------
+    horizon_days, lead_days : int
+        The outcome window: churn counts within the horizon, which begins after the lead time.
+    settle_days : int
+        Days after it until the outcome is known, such as the grace period of a renewal.
+    """
+    return lead_days + horizon_days + max(0, settle_days - 1)

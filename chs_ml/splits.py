@@ -27,7 +27,8 @@ class TestSplit:
     train, test : ndarray of int
         Row positions in the dataset, ascending; only rows with a known outcome.
     purged : int
-        Earlier rows that are left out because their outcome window reaches the test.
+        Earlier rows that are left out because their outcome window reaches the test, or because their
+        outcome was not yet known.
     out_of_time : bool
         Whether the test lies after the training in time; else it was split by account.
     test_from : date or None
@@ -139,7 +140,8 @@ def test_split(
     Returns
     -------
     TestSplit
-        With dates, every training row's outcome window ends before the first test snapshot.
+        With dates, every training row's outcome window ends before the first test snapshot, and its outcome
+        is known by the end of that day.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def _by_date(dataset: Dataset, dates: pd.Series, *, test_share: float, test_from
             f"No row with a known outcome has a snapshot on or after {start}: nothing to test on."
         )
     first = day[late].min()
-    window = np.timedelta64(dataset.lead_days + dataset.horizon_days, "D")
+    window = np.timedelta64(dataset.reach_days, "D")
     early = matured & (day + window < first)
     purged = int(matured.sum() - late.sum() - early.sum())
     hint = (

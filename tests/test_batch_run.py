@@ -1,14 +1,19 @@
 """Batch runs: every row once, whatever happens in between; nothing twice, nothing half."""
 
+import errno
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -69,12 +74,10 @@ def test_what_is_done_is_not_done_again(source: Path, tmp_path: Path) -> None:
 def test_a_run_goes_on_after_the_last_complete_chunk(tmp_path: Path) -> None:
     write_table(hostile_table(450), tmp_path / "in.csv")
     whole = comparable(small_model().score(hostile_table(450)))
-    calls = 0
+    calls = itertools.count(1)
 
     def failing(*arguments: object) -> pd.DataFrame:
-        nonlocal calls
-        calls += 1
-        if calls == 4:
+        if next(calls) >= 4:
             raise KeyboardInterrupt
         return original(*arguments)  # type: ignore[arg-type]
 
@@ -132,29 +135,113 @@ def test_places_that_cannot_be(source: Path, tmp_path: Path) -> None:
         run_batch(small_model(), tmp_path / "none.csv", tmp_path / "out.csv", options=OPTIONS)
 
 
-@pytest.mark.slow
-def test_kills_at_any_moment_lose_and_double_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_disk_that_is_full_leaves_nothing_half_and_a_second_run_completes(
+    tmp_path: Path, ending: str
+) -> None:
+    """A file may not grow beyond 20,000 bytes: what a full disk says, another number."""
+    table, target = hostile_table(3000), tmp_path / f"out.{ending}"
     small_model().save(tmp_path / "model")
-    write_table(hostile_table(4000), tmp_path / "in.csv")
+    write_table(table, tmp_path / "in.csv")
+    for more in ([], ["--resume"]):
+        command = ["score", str(tmp_path / "model"), str(tmp_path / "in.csv"), str(target), *more]
+        run = chs_ml_with_small_files(command)
+        assert run.returncode == 2
+        assert re.search(r"Error: Cannot write \S+(csv|parquet): File too large\.", run.stderr)
+        assert "Traceback" not in run.stderr
+        assert not target.exists()
+        assert list(tmp_path.rglob("*.part")) == []
+    assert "Finished chunks are kept" in run.stderr
+    run_batch(small_model(), tmp_path / "in.csv", target, options=Options(version="v"))
+    found = read_table(target)
+    assert found["account_id"].to_list() == table["account_id"].to_list()
+    if ending == "parquet":
+        assert comparable(found) == comparable(small_model().score(table))
+
+
+def chs_ml_with_small_files(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     code = (
-        "import sys; from chs_ml import load_model; from chs_ml.batch_run import Options, run_batch; "
-        "print('go', flush=True); run_batch(load_model(sys.argv[1]), sys.argv[2], sys.argv[3], "
-        "options=Options(version='v', rows=40))"
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
+        "from chs_ml.cli import main; main()"
     )
-    command = [sys.executable, "-c", code, *(str(tmp_path / n) for n in ("model", "in.csv", "out.parquet"))]
-    for attempt in range(12):
-        run = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert run.stdout is not None
-        run.stdout.readline()
-        time.sleep(0.05 + 0.1 * attempt)
-        if run.poll() is None:
-            os.kill(run.pid, signal.SIGKILL)
-        run.communicate()
-        if (tmp_path / "out.parquet").exists():  # never half
-            assert len(read_table(tmp_path / "out.parquet")) == 4000
-        if run.returncode == 0:
-            break
-    else:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    found = comparable(read_table(tmp_path / "out.parquet"))
-    assert found == comparable(small_model().score(hostile_table(4000)))
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_disk_that_refuses_the_last_step(tmp_path: Path, failing: str) -> None:
+    write_table(hostile_table(250), tmp_path / "in.csv")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    where = {"fsync": (os, "fsync"), "replace": (Path, "replace")}[failing]
+    with patch.object(*where, side_effect=full), pytest.raises(TableError, match="No space left on device"):
+        run_batch(small_model(), tmp_path / "in.csv", tmp_path / "out.csv", options=OPTIONS)
+    assert not (tmp_path / "out.csv").exists()
+    assert list(tmp_path.rglob("*.part")) == []
+    assert run_batch(small_model(), tmp_path / "in.csv", tmp_path / "out.csv", options=OPTIONS)["rows"] == 250
+
+
+def test_a_table_that_may_not_be_read_is_named(source: Path, tmp_path: Path) -> None:
+    original = Path.open
+
+    def refusing(path: Path, *arguments: object, **more: object) -> object:
+        if path.name == "b.parquet":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return original(path, *arguments, **more)  # type: ignore[arg-type]
+
+    with patch.object(Path, "open", refusing), pytest.raises(TableError, match=r"b\.parquet .*Permission"):
+        run_batch(small_model(), source, tmp_path / "out", options=OPTIONS)
+    assert comparable(read_table(tmp_path / "out" / "a.parquet")) == expected(0)
+    assert run_batch(small_model(), source, tmp_path / "out", options=OPTIONS)["rows"] == 453
+
+
+RUNNER = """
+import os, sys
+from chs_ml.batch_run import Options, run_batch
+from chs_ml.bundle import load_model
+model = load_model(sys.argv[1])
+for line in sys.stdin:  # each line names a target: starting interpreters takes long
+    child = os.fork()
+    if child == 0:
+        run_batch(model, sys.argv[2], line.strip(), options=Options(version="v", rows=100))
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_fifty_kills_at_any_moment_lose_and_double_nothing(source: Path, tmp_path: Path) -> None:
+    small_model().save(tmp_path / "model")
+    tables = {
+        "a": hostile_table(4000),
+        "b": hostile_table(151, seed=1),
+        "month=2/c": hostile_table(152, seed=2),
+    }
+    write_table(tables["a"], source / "a.csv")
+    whole = {name: comparable(small_model().score(table)) for name, table in tables.items()}
+    command = [sys.executable, "-c", RUNNER, str(tmp_path / "model"), str(source)]
+    rng, kills, targets, longest = np.random.default_rng(0), 0, 0, 1.0
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as runner:
+        assert runner.stdin is not None
+        assert runner.stdout is not None
+        while kills < 50:
+            target = tmp_path / f"out-{targets}"
+            print(target, file=runner.stdin, flush=True)
+            child = int(runner.stdout.readline())
+            time.sleep(rng.uniform(0.0, longest))
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            ended = int(runner.stdout.readline())
+            kills += ended == -signal.SIGKILL
+            for path in target.rglob("[!.]*.parquet"):  # never half
+                if not any(part.startswith(".") for part in path.relative_to(target).parts):
+                    assert comparable(read_table(path)) == whole[str(path.relative_to(target))[:-8]]
+            if ended == 0:  # nothing to kill any more: start anew
+                assert {str(p.relative_to(target))[:-8] for p in target.rglob("*.parquet")} == set(whole)
+                targets, longest = targets + 1, longest * 0.8
+    run_batch(small_model(), source, target, options=Options(version="v", rows=100))
+    for name, rows in whole.items():
+        assert comparable(read_table(target / f"{name}.parquet")) == rows
+    assert [path for path in target.rglob(".*")] == []
+    assert targets >= 1  # a run that is killed over and over gets there

@@ -57,3 +57,36 @@ def test_raw_tables_stand_beside_their_recipe(portfolio: Path) -> None:
     text = (portfolio / "raw_recipe.toml").read_text()
     assert "[tables." in text
     assert str(portfolio) not in text
+
+
+def test_a_snapshot_as_of_a_day_is_what_training_saw_on_it(portfolio: Path, tmp_path: Path) -> None:
+    """No skew between training and serving: of a past month end, later rows of the tables change nothing."""
+    recipe = portfolio / "raw_recipe.toml"
+    for name, more in (("training.csv", []), ("today.csv", ["--as-of", "2024-05-31"])):
+        ran = run("snapshot", recipe, tmp_path / name, "--json", *more)
+        assert ran.exit_code == 0, ran.output
+        said = json.loads(ran.stdout)
+        assert said["rows"] == len(read_table(tmp_path / name))
+        assert said["metrics"] == 25
+    trained, today = (read_table(tmp_path / name) for name in ("training.csv", "today.csv"))
+    same_day = trained[trained["snapshot_date"].str.startswith("2024-05-31")].reset_index(drop=True)
+    assert len(same_day) > 100
+    assert set(today["outcome"]) == {"open"}
+    pd.testing.assert_frame_equal(same_day.drop(columns="outcome"), today.drop(columns="outcome"))
+
+
+def test_a_snapshot_of_any_day_lists_that_days_customers(portfolio: Path, tmp_path: Path) -> None:
+    ran = run("snapshot", portfolio / "raw_recipe.toml", tmp_path / "t.parquet", "--as-of", "2024-05-17")
+    assert ran.exit_code == 0, ran.output
+    terms, day = read_table(portfolio / "raw" / "subscriptions.parquet"), pd.Timestamp("2024-05-17")
+    running = (terms["start_date"] <= day) & (terms["end_date"] > day)
+    assert set(read_table(tmp_path / "t.parquet")["account_id"]) == set(terms.loc[running, "account_id"])
+
+
+def test_a_snapshot_needs_raw_tables_and_a_day(portfolio: Path, tmp_path: Path) -> None:
+    flat = run("snapshot", portfolio / "recipe.toml", tmp_path / "t.csv", "--as-of", "2024-05-31")
+    assert flat.exit_code == 2
+    assert "needs raw tables with dates" in flat.stderr
+    wrong = run("snapshot", portfolio / "raw_recipe.toml", tmp_path / "t.csv", "--as-of", "May")
+    assert wrong.exit_code == 2
+    assert "must be a day such as 2024-07-31" in wrong.stderr

@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chs_ml.demo import handcrafted_card
 from chs_ml.errors import TableError
+from chs_ml.raw import build_snapshots
+from chs_ml.recipe import load_recipe
 from chs_ml.synthetic import Portfolio, RawTables, simulate, write_raw_tables
 from chs_ml.synthetic.raw_records import monthly_counts, spread
 from chs_ml.table import read_table
@@ -248,25 +251,82 @@ def test_monthly_counts_and_spread_by_hand() -> None:
     assert number.tolist() == [0, 1, 0, 0, 1, 2, 3, 0, 1, 2]
 
 
-def test_recipe_makes_the_same_metrics_with_the_engine(
+@pytest.fixture(scope="module")
+def engine_rows(
+    portfolio: Portfolio, raw: RawTables, tmp_path_factory: pytest.TempPathFactory
+) -> pd.DataFrame:
+    """Customers beside what the engine makes of the raw tables at the same month ends."""
+    pytest.importorskip("duckdb")
+    folder = tmp_path_factory.mktemp("raw")
+    write_raw_tables(raw, folder)
+    table = build_snapshots(load_recipe(portfolio.raw_recipe(folder, kind="calendar")))
+    assert [finding for finding in table.findings if finding.severity != "note"] == []
+    both = portfolio.customers.merge(table.frame, on=KEYS, suffixes=("", "_raw"))
+    assert len(both) == len(portfolio.customers)
+    return both
+
+
+def test_recipe_makes_the_same_metrics_with_the_engine(engine_rows: pd.DataFrame) -> None:
+    old = engine_rows[engine_rows["tenure_months"] >= 3]
+    counts = ["usage_days", "tickets_open", "tickets_escalated", "touchpoints", "failed_payments"]
+    facts = ["overdue_days", "sponsor", "segment", "contract_term", "plan", "region", "industry", "owner"]
+    for name in [*counts, *facts, "name"]:
+        assert (old[name] == old[f"{name}_raw"]).all(), name
+    for word in ("churned", "open"):
+        np.testing.assert_array_equal(engine_rows["outcome"] == word, engine_rows["outcome_raw"] == word)
+
+
+def test_recipe_makes_nearly_the_same_of_the_others(engine_rows: pd.DataFrame) -> None:
+    """Each difference is one that the recipe's docstring states."""
+    old = engine_rows[engine_rows["tenure_months"] >= 3]
+
+    def error(name: str) -> pd.Series:
+        return (old[f"{name}_raw"] - old[name]).abs()
+
+    assert (error("tenure_months") <= 1.0).all()
+    assert (error("days_since_login") == 0).mean() > 0.98
+    assert (error("logins_per_seat") <= 0.0501).mean() > 0.8  # of one decimal; whole logins of few seats
+    assert (error("feature_adoption") <= 5.0 + 1e-9).mean() > 0.9
+    assert error("seats_used").median() < 2.0
+    within = old["contract_term"] != "multi-year"  # their prices change inside a term
+    growth = error("contract_growth")[within & old["contract_growth"].notna()]
+    assert (growth < 0.2).mean() > 0.98, growth.describe()
+    assert (error("arr")[within] <= 0.07).all()
+    for name in ("usage_change", "resolve_hours"):
+        assert old[[name, f"{name}_raw"]].corr(method="spearman").iloc[0, 1] > 0.5, name
+    for name in ("nps", "csat"):
+        answered = old[name].notna()
+        assert (old[name] == old[f"{name}_raw"])[answered].all(), name
+        assert old[f"{name}_raw"].isna().mean() < old[name].isna().mean()  # older answers count too
+
+
+def test_the_recipe_speaks_the_words_of_the_customers_table(portfolio: Portfolio) -> None:
+    raw, monthly = load_recipe(portfolio.raw_recipe("raw")).metrics, load_recipe(portfolio.recipe).metrics
+    learned = {name: spec for name, spec in raw.items() if spec.model}
+    assert set(learned) == set(monthly)
+    for name, spec in learned.items():
+        for key in ("group", "direction", "unit", "label", "kind"):
+            assert getattr(spec, key) == getattr(monthly[name], key), (name, key)
+    assert {measure.metric.name for measure in handcrafted_card().measures} <= set(learned)
+
+
+def test_snapshots_before_renewals_meet_every_renewal(
     portfolio: Portfolio, raw: RawTables, tmp_path: Path
 ) -> None:
     pytest.importorskip("duckdb")
-    from chs_ml.raw import build_snapshots
-    from chs_ml.recipe import load_recipe
-
     write_raw_tables(raw, tmp_path)
-    table = build_snapshots(load_recipe(portfolio.raw_recipe(tmp_path)))
-    both = portfolio.customers.merge(table.frame, on=KEYS, suffixes=("", "_raw"))
-    assert len(both) == len(portfolio.customers)
-    assert [finding for finding in table.findings if finding.severity != "note"] == []
-    old = both[both["tenure_months"] >= 3]
-    counts = ["usage_days", "tickets_open", "tickets_escalated", "touchpoints", "failed_payments"]
-    facts = ["overdue_days", "sponsor", "segment", "contract_term", "plan", "region", "industry"]
-    for name in [*counts, *facts]:
-        assert (old[name] == old[f"{name}_raw"]).all(), name
-    np.testing.assert_array_equal(both["outcome"] == "churned", both["outcome_raw"] == "churned")
-    np.testing.assert_array_equal(both["outcome"] == "open", both["outcome_raw"] == "open")
+    recipe = load_recipe(portfolio.raw_recipe(tmp_path))
+    frame = build_snapshots(recipe).frame
+    due = frame.assign(renewal_date=frame["snapshot_date"] + pd.Timedelta(days=30))
+    known = due[due["outcome"] != "open"]
+    assert (due.loc[due["outcome"] == "open", "renewal_date"] > raw.data_cut).all()
+    both = portfolio.renewals.merge(known, on=["account_id", "renewal_date"], suffixes=("_true", ""))
+    assert len(both) == len(known)
+    np.testing.assert_array_equal(both["outcome_true"] == "churned", both["outcome"] == "churned")
+    later = portfolio.renewals["renewal_date"] >= known["renewal_date"].min()
+    first = portfolio.renewals["account_id"].map(raw.accounts.set_index("account_id")["first_contract_date"])
+    old = portfolio.renewals["renewal_date"] - pd.Timedelta(days=30) >= first
+    assert len(known) == (later & old).sum()
 
 
 def test_tables_are_written_and_read_again(raw: RawTables, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from chs_ml.cli.registry_commands import promote, register, rollback
 from chs_ml.cli.running import Commands
 from chs_ml.cli.scoring_commands import explain, score
 from chs_ml.cli.serve_command import serve
+from chs_ml.cli.snapshot_command import snapshot
 from chs_ml.cli.tier_commands import certify, tiers
 from chs_ml.cli.training_command import train
 from chs_ml.cli.writeback_command import write_back
@@ -33,6 +34,7 @@ app = typer.Typer(
 for command in (
     demo,
     simulate,
+    snapshot,
     check,
     metrics,
     train,

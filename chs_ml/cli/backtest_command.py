@@ -63,7 +63,7 @@ def _spread(dataset: "Dataset", n: int) -> tuple[str, ...]:
     from chs_ml.errors import NotEnoughData
 
     days = np.sort(pd.Series(dataset.snapshot_date).unique())
-    reach = np.timedelta64(dataset.lead_days + (dataset.horizon_days or 0), "D")
+    reach = np.timedelta64(dataset.reach_days, "D")
     open_to_judge = days[days > days[0] + reach]
     later = open_to_judge[len(open_to_judge) // 3 :]
     if len(later) == 0:
@@ -107,6 +107,7 @@ def _backtested(
         origins=origins,
         horizon_days=dataset.horizon_days or 1,
         lead_days=dataset.lead_days,
+        settle_days=dataset.settle_days,
         account=dataset.account.to_numpy(),
         value=dataset.value,
         tiers=Tiers.from_bounds(spec.tiers),

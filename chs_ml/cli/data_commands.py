@@ -37,19 +37,14 @@ def simulate(
     rows = f"{len(portfolio.customers):,} snapshots of {accounts:,} accounts"
     say(f"{rows}, known until {portfolio.data_cut.date()}.")
     say("\n".join(f"  {path}" for path in files.values()))
-    say(f"Next: chs-ml train {files['recipe']} --out {out / 'model'}")
+    say(f"Next: chs-ml train {files['raw_recipe' if raw else 'recipe']} --out {out / 'model'}")
 
 
 def _write_raw(portfolio: "Portfolio", out: Path) -> dict[str, Path]:
-    import tomli_w
+    from chs_ml.demo import write_raw_portfolio
 
-    from chs_ml.files import write_atomically
-    from chs_ml.synthetic import write_raw_tables
-
-    write_raw_tables(portfolio.raw_tables(), out / "raw")
-    recipe = out / "raw_recipe.toml"
-    write_atomically(recipe, tomli_w.dumps(portfolio.raw_recipe("raw")).encode())
-    return {"raw": out / "raw", "raw_recipe": recipe}
+    files = write_raw_portfolio(portfolio, portfolio.raw_tables(), out)
+    return {"raw": files["raw"], "raw_recipe": files["recipe"]}
 
 
 def check(

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from chs_ml.cli.demo_raw_text import raw_text
 from chs_ml.validation.text import (
     amount,
     clipped,
@@ -23,10 +24,11 @@ WEIGHTS_SHOWN = 10
 
 
 def demo_text(demo: "Demo") -> str:
-    """Verdict, duel, tiers, weights beside the truth, and the accounts that are due."""
+    """Verdict, raw tables, duel, tiers, weights beside the truth, and the accounts that are due."""
     return "\n\n".join([
         section("Verdict", *(wrapped(line, indent="  ", first="- ") for line in verdict_lines(demo))),
-        section("By hand and learned, on the same later months", _duel_table(demo)),
+        raw_text(demo),
+        section("By hand and learned, on the same later renewals", _duel_table(demo)),
         section("What became of the tiers", *(_tier_table(one) for one in demo.duel.contestants)),
         section("Learned weights beside the truth", _weights_table(demo), _weights_note(demo)),
         demo.summary.to_text(),
@@ -49,10 +51,15 @@ def _data_line(demo: "Demo") -> str:
     facts, counts = demo.model.facts, demo.report.counts
     first, last = facts["snapshots"]
     return (
-        f"Learned from {facts['rows']:,} monthly snapshots of {facts['accounts']:,} accounts, {first} to "
-        f"{last} ({facts['churned']:,} churned within 90 days); judged on {counts.judged:,} later ones, from "
-        f"{facts['split']['test_from']} on ({counts.churned:,} churned)."
+        f"Learned from {facts['rows']:,} renewals of {facts['accounts']:,} accounts ({facts['churned']:,} "
+        f"churned), each as it stood {_lead(demo)} days before, {first} to {last}; judged on "
+        f"{counts.judged:,} later ones, from {facts['split']['test_from']} on ({counts.churned:,} churned)."
     )
+
+
+def _lead(demo: "Demo") -> int:
+    days: int = demo.model.facts["recipe"]["snapshots"]["lead_days"]
+    return days
 
 
 def _ranking_line(demo: "Demo") -> str:

@@ -155,7 +155,7 @@ class Judged:
             remark("Note: use rows on which nothing was fitted or chosen; nothing here can tell.")
             return self
         data = self.settings.data
-        reach = pd.Timedelta(days=data.lead_days + (data.horizon_days or 0))
+        reach = pd.Timedelta(days=data.reach_days)
         later = (self.snapshot_date > pd.Timestamp(period[1]) + reach).to_numpy(dtype=bool)
         if not later.any():
             raise NotEnoughData(

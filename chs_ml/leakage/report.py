@@ -119,6 +119,9 @@ def leak_report(
         findings += _renewal(dataset, renewal_date, skipped)
         if not lags:
             skipped["metrics by lag"] = "there are too few churned rows with a lag"
+        elif len({(lag.low, lag.high) for lag in lags}) == 1:
+            lags, why = (), "every churned row lies at one distance from its churn"
+            skipped["metrics by lag"] = why
         try:
             splits = compare_splits(dataset, random_state=random_state)
             findings += split_gaps(splits)

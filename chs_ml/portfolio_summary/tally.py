@@ -1,7 +1,7 @@
 """Counting a portfolio chunk by chunk.
 
 An account that stands in several rows counts once, by its latest snapshot (of equal or no dates, by its
-last row). So one line per account is held, about 50 bytes; nothing else grows with the table. Accounts are
+last row). So one line per account is held, about 40 bytes; nothing else grows with the table. Accounts are
 told apart by a 64-bit hash: among a million, two share one with a chance of three in a hundred million.
 """
 
@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 TOP = 20
+_FEW_LINES = 1 << 21
+"""So many lines are held before looking for accounts that are there twice."""
 STATUSES = (OK, DEGRADED, WITHHELD, INVALID)
 
 
@@ -32,27 +34,47 @@ class _Lines:
     """What is remembered of each account; arrays of equal length."""
 
     account: NDArray[np.uint64]
-    day: Integers
+    day: NDArray[np.int32]
     row: Integers
     probability: Array
     value: Array
-    tier: Integers
+    tier: NDArray[np.int16]
 
     def take(self, positions: NDArray[Any]) -> "_Lines":
         return _Lines(*(getattr(self, part.name)[positions] for part in fields(self)))
 
     def latest(self) -> "_Lines":
-        """The last line of each account, by day and then by row."""
-        order = np.lexsort((self.row, self.day, self.account))
+        """The last line of each account, by day and then by row; in the order that they stand here."""
+        order = np.argsort(self.account)
         account = self.account[order]
-        is_last = np.ones(len(order), dtype=bool)
-        is_last[:-1] = account[1:] != account[:-1]
-        return self.take(order[is_last])
+        like_next = account[1:] == account[:-1]
+        if not like_next.any():
+            return self
+        shared = order[np.append(like_next, False) | np.append(False, like_next)]
+        shared = shared[np.lexsort((self.row[shared], self.day[shared], self.account[shared]))]
+        account = self.account[shared]
+        kept = np.ones(len(self.row), dtype=bool)
+        kept[shared[:-1][account[1:] == account[:-1]]] = False
+        return self.take(kept)
 
     @classmethod
     def none(cls) -> "_Lines":
-        whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
-        return cls(whole.astype(np.uint64), whole, whole, real, real, whole)
+        return cls(*(np.zeros(0, dtype=kind) for kind in ("u8", "i4", "i8", "f8", "f8", "i2")))
+
+    def highest(self, size: Array, n: int) -> list[int]:
+        """Rows of the n lines with the highest probability times size, of equals the earlier row."""
+        risk = self.probability * size
+        few = np.arange(len(risk))
+        if len(risk) > n:
+            few = np.flatnonzero(risk >= np.partition(risk, len(risk) - n)[len(risk) - n])
+        return [int(row) for row in self.row[few[np.lexsort((self.row[few], -risk[few]))[:n]]]]
+
+    def sizes(self, *, by_value: bool) -> Array:
+        return np.nan_to_num(self.value) if by_value else np.ones(len(self.row))
+
+    def scored(self) -> "_Lines":
+        known = ~np.isnan(self.probability)
+        return self if known.all() else self.take(known)
 
     @classmethod
     def joined(cls, parts: Sequence["_Lines"]) -> "_Lines":
@@ -79,7 +101,7 @@ class PortfolioTally:
     _lines: list[_Lines] = field(default_factory=lambda: [_Lines.none()])
     _compacted: int = 0
 
-    def add(self, frame: pd.DataFrame, scores: pd.DataFrame) -> None:
+    def add(self, frame: pd.DataFrame, scores: pd.DataFrame) -> list[int]:
         """Count a chunk.
 
         Parameters
@@ -88,6 +110,12 @@ class PortfolioTally:
             As read.
         scores : DataFrame of n rows
             What `HealthModel.score` made of it.
+
+        Returns
+        -------
+        list of int
+            Rows, counted from 0 through all chunks, with the most at risk of this chunk; those of `top_rows`
+            are likely to be among them.
         """
         row = np.arange(self._rows, self._rows + len(frame))
         self._rows += len(frame)
@@ -101,16 +129,19 @@ class PortfolioTally:
             row=row,
             probability=scores["churn_probability"].to_numpy(dtype=np.float64),
             value=usable_values(frame, self.carried),
-            tier=np.asarray(self.tiers.assign(score).codes, dtype=np.int64),
+            tier=self.tiers.codes(score).astype(np.int16),
         )
         self._lines.append(lines)
-        if sum(len(part.row) for part in self._lines) > 2 * self._compacted:  # so that sorting stays n log n
+        if sum(len(part.row) for part in self._lines) > max(2 * self._compacted, _FEW_LINES):
             self._compact()
+        latest = lines.latest().scored()
+        return latest.highest(latest.sizes(by_value=self._has_values), TOP)
 
     def _compact(self) -> _Lines:
-        lines = _Lines.joined(self._lines).latest()
-        self._lines, self._compacted = [lines], len(lines.row)
-        return lines
+        if len(self._lines) > 1:
+            lines = _Lines.joined(self._lines).latest()
+            self._lines, self._compacted = [lines], len(lines.row)
+        return self._lines[0]
 
     @property
     def _has_values(self) -> bool:
@@ -122,13 +153,10 @@ class PortfolioTally:
         Without values: likeliest to churn. The most comes first; of equals, the earlier row.
         """
         lines = self._scored()
-        size = np.nan_to_num(lines.value) if self._has_values else np.ones(len(lines.row))
-        order = np.lexsort((lines.row, -lines.probability * size))
-        return [int(row) for row in lines.row[order[:n]]]
+        return lines.highest(lines.sizes(by_value=self._has_values), n)
 
     def _scored(self) -> _Lines:
-        lines = self._compact()
-        return lines.take(~np.isnan(lines.probability))
+        return self._compact().scored()
 
     def summary(self, top: Sequence[AccountAtRisk] = ()) -> PortfolioSummary:
         """Sum up what was counted; `top` are the accounts of `top_rows`, in that order."""
@@ -202,15 +230,17 @@ def _keys(account: pd.Series | None, row: Integers) -> NDArray[np.uint64]:
     if account is None:
         return own
     text = account.astype("str").to_numpy(dtype=object, na_value="")
-    named: NDArray[np.uint64] = pd.util.hash_array(text)
+    named: NDArray[np.uint64] = pd.util.hash_array(text, categorize=False)  # most stand there once
     return np.where(account.isna().to_numpy(), own, named)
 
 
-def _day_numbers(snapshot: pd.Series | None, n: int) -> Integers:
+def _day_numbers(snapshot: pd.Series | None, n: int) -> NDArray[np.int32]:
     if snapshot is None:
-        return np.zeros(n, dtype=np.int64)
+        return np.zeros(n, dtype=np.int32)
     dates = pd.to_datetime(snapshot, errors="coerce", format="ISO8601")
-    return np.asarray(dates.to_numpy().astype("datetime64[D]").astype(np.int64))
+    days = dates.to_numpy().astype("datetime64[D]")
+    # a row without a date is earlier than any other
+    return np.where(np.isnat(days), np.iinfo(np.int32).min, days.astype(np.int64)).astype(np.int32)
 
 
 def usable_values(frame: pd.DataFrame, carried: CarriedColumns) -> Array:

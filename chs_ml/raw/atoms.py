@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from chs_ml.raw import sql
-from chs_ml.raw.staging import ACCOUNT, DAY, RawTable
+from chs_ml.raw.staging import ACCOUNT, DAY
 
 WIDEST = 62
 """Days in the longest period that a window can reach: its days fit into one whole number, a bit each."""
@@ -45,8 +45,8 @@ class Atom:
 
     Attributes
     ----------
-    table : str
-        Name of the raw table.
+    facts : str
+        SQL name of the rows.
     partial : str
         Aggregate over the rows of one period.
     combine : str
@@ -65,7 +65,7 @@ class Atom:
         Days before the snapshot that `at` compares with.
     """
 
-    table: str
+    facts: str
     partial: str
     combine: str
     where: str = ""
@@ -79,7 +79,7 @@ class Atom:
     def relation(self) -> "Relation":
         """The aggregated table in which the atom finds its rows."""
         latest = self if self.combine == LATEST else None
-        return Relation(self.table, tuple(sorted(set(self.keys))), self.value, latest)
+        return Relation(self.facts, tuple(sorted(set(self.keys))), self.value, latest)
 
 
 LATEST = "latest"
@@ -89,7 +89,7 @@ LATEST = "latest"
 class Relation:
     """Rows of a table aggregated to account, period, periods of keys, and value."""
 
-    table: str
+    facts: str
     keys: tuple[str, ...]
     value: str
     latest: Atom | None
@@ -155,7 +155,7 @@ def cut_days(snapshot_days: Iterable[int], offsets: Iterable[int]) -> pd.DataFra
     return pd.DataFrame({"day": days, "cut": cut, "bit": np.left_shift(np.int64(1), cut - days)})
 
 
-def period_sql(relation: Relation, atoms: dict[Atom, str], table: RawTable, *, first_cut: int) -> str:
+def period_sql(relation: Relation, atoms: dict[Atom, str], *, first_cut: int) -> str:
     """SELECT: rows of a table aggregated to periods."""
     joins = [f"JOIN cuts c ON c.day = {_not_before(first_cut, f'f.{DAY}')}"]
     keys = [f"f.{ACCOUNT} AS {ACCOUNT}", "c.cut AS day"]
@@ -173,7 +173,7 @@ def period_sql(relation: Relation, atoms: dict[Atom, str], table: RawTable, *, f
     groups = ", ".join(key.rpartition(" AS ")[0] for key in keys)
     where = relation.latest.where if relation.latest is not None else ""
     return (
-        f"SELECT {', '.join([*keys, *measured])} FROM {sql.name(table.facts)} f {' '.join(joins)}"
+        f"SELECT {', '.join([*keys, *measured])} FROM {sql.name(relation.facts)} f {' '.join(joins)}"
         f"{f' WHERE {where}' if where else ''} GROUP BY {groups}"
     )
 

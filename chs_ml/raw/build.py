@@ -241,14 +241,14 @@ class _Build:
         if self.cut is None or self.spec.kind == "undated":
             self._undated(self.tables[self.outcomes.from_], checks)
             return {}
+        grace = self.outcomes.grace_days
         self.engine.keep("due", self._due_sql(self.cut))
         if self.spec.kind == "renewal":
             self.engine.keep("snapshots", before_renewals_sql(self._contracts, self.spec))
-            self.engine.keep("outcomes", renewal_outcomes_sql(self.spec))
+            self.engine.keep("outcomes", renewal_outcomes_sql(self.spec, grace=grace))
         else:
             self.engine.load("calendar", pd.DataFrame({"day": self._days()}))
             self.engine.keep("snapshots", customers_sql(self._contracts))
-            grace = self.outcomes.grace_days
             self.engine.keep("outcomes", calendar_outcomes_sql(self.spec, grace=grace))
         checks.findings += self._returns()
         checks.findings += check_labels(self.engine, self._ever_churned("due"), self.outcomes.from_)
@@ -337,8 +337,7 @@ class _Build:
         reaches: dict[Window, str] = {}
         for relation, atoms in registry.relations.items():
             periods, first_cut = registry.periods(relation), int(cuts["day"].iloc[0])
-            table = self.tables[relation.table]
-            self.engine.keep(periods, period_sql(relation, atoms, table, first_cut=first_cut))
+            self.engine.keep(periods, period_sql(relation, atoms, first_cut=first_cut))
             for window in registry.windows(relation):
                 reach = self._reach(window, reaches) if len(days) <= MANY_DAYS else None
                 here = {atom: column for atom, column in atoms.items() if atom.window == window}

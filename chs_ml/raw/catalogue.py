@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Entry = tuple[str, dict[str, Any]]
 YEAR = 365
+OF_METRICS = ("ratio", "difference", "change", "growth")
+"""Measures that are made of other metrics and name no table."""
 
 
 def catalogue(recipe: "Recipe") -> dict[str, dict[str, Any]]:
@@ -51,7 +53,7 @@ def _entries(name: str, table: "TableSpec", windows: tuple[int, ...]) -> Iterato
     make = _BY_ROLE.get(table.kind(name))
     if make is not None:
         for metric, entry in make(name, table.columns, windows):
-            own = {} if entry.get("measure") in ("ratio", "difference", "change") else {"from": name}
+            own = {} if entry.get("measure") in OF_METRICS else {"from": name}
             yield metric, own | entry
 
 
@@ -78,7 +80,7 @@ def _undated(entry: dict[str, Any]) -> dict[str, Any]:
 def _fits_undated(entry: dict[str, Any], entries: Mapping[str, dict[str, Any]]) -> bool:
     if entry["measure"] == "ratio":
         return all(_fits_undated(entries[entry[key]], entries) for key in ("of", "per"))
-    dated = ("recency", "age", "until", "change", "slope", "active_days", "difference")
+    dated = ("recency", "age", "until", "change", "growth", "slope", "active_days", "difference", "upsells")
     conditions = [*entry.get("where", {}).values(), *entry.get("among", {}).values()]
     past = any(isinstance(condition, dict) and "past" in condition for condition in conditions)
     return entry["measure"] not in dated and not entry.get("active") and not past
@@ -126,6 +128,8 @@ def _contracts(t: str, columns: Mapping[str, str], windows: tuple[int, ...]) -> 
             yield f"{t}_{key}", _of("Value", measure="sum", of=columns[key], active=True, empty="missing")
             change = _of("Value", "higher", measure="change", of=f"{t}_{key}", days=YEAR // 2)
             yield f"{t}_{key}_growth", change
+    if "mrr" in columns:
+        yield f"{t}_upsells", _of("Value", "higher", measure="upsells", label="Upsells so far")
     for key in ("discount", "bill_months"):
         if key in columns:
             yield f"{t}_{key}", _of("Value", measure="mean", of=columns[key], active=True)

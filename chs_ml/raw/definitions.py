@@ -61,8 +61,8 @@ class Compiler:
             return self._ratio(name, spec)
         if spec.measure == "difference":
             above, below = (self._part(name, part) for part in (spec.of, spec.per))
-            return f"COALESCE({above} - {below}, {_number(spec.when_empty)})"
-        if spec.measure == "change":
+            return _filled(spec, f"{above} - {below}")
+        if spec.measure in ("change", "growth"):
             return self._change(name, spec)
         return self.value(name, spec)
 
@@ -76,7 +76,7 @@ class Compiler:
 
     def _ratio(self, name: str, spec: "MetricSpec") -> str:
         above, below = (self._part(name, part) for part in (spec.of, spec.per))
-        return f"COALESCE({above} / NULLIF({below}, 0e0), {_number(spec.when_empty)})"
+        return _filled(spec, f"{above} / NULLIF({below}, 0e0)")
 
     def _change(self, name: str, spec: "MetricSpec") -> str:
         of = self._of(name, spec.of)
@@ -84,8 +84,9 @@ class Compiler:
         if ago is None:
             raise RecipeError(f"[metrics.{name}] needs days: how long ago the metric is compared with.")
         now, before = (self.value(name, of, skip=skip) for skip in (0, ago))
-        change = f"({now} - {before}) / NULLIF(ABS({now}) + ABS({before}), 0e0)"
-        return f"COALESCE({change}, {_number(spec.when_empty)})"
+        if spec.measure == "growth":
+            return _filled(spec, f"{now} / NULLIF({before}, 0e0) - 1e0")
+        return _filled(spec, f"({now} - {before}) / NULLIF(ABS({now}) + ABS({before}), 0e0)")
 
     def _part(self, name: str, part: str | None) -> str:
         return self.value(name, self._of(name, part))
@@ -131,10 +132,10 @@ class _Measure:
                 rows = rows.and_(Rows(at=(f"b.{sql.name(key)} <= s.day",), keys=(key,)))
         return rows
 
-    def _atom(self, partial: str, combine: str, rows: Rows, *, value: str = "") -> Atom:
+    def _atom(self, partial: str, combine: str, rows: Rows, *, value: str = "", facts: str = "") -> Atom:
         window = Window(self.spec.days, 0 if self.spec.active else self.skip)
         return Atom(
-            table=self.table.name,
+            facts=facts or self.table.facts,
             partial=partial,
             combine=combine,
             where=sql.both(rows.where),
@@ -149,7 +150,8 @@ class _Measure:
         return f"COALESCE({self.registry.ref(self._atom('COUNT(*)', 'SUM({})', rows))}, 0)"
 
     def _unless_empty(self, rows: Rows, formula: str) -> str:
-        return f"CASE WHEN {self._counted(rows)} > 0 THEN {formula} ELSE {_number(self.spec.when_empty)} END"
+        empty = _number(self.spec.when_empty)
+        return f"CASE WHEN {self._counted(rows)} > 0 THEN {_times(self.spec, formula)} ELSE {empty} END"
 
     # --- values of rows ---
 
@@ -201,8 +203,8 @@ class _Measure:
         value = self.table.words(of)
         rows = self._rows().and_(self._known(of)).and_(Rows(where=(f"f.{sql.name(value)} IS NOT NULL",)))
         found = self.registry.ref(self._atom("COUNT(*)", "COUNT", rows, value=value))
-        empty = _number(self.spec.when_empty)
-        return f"CASE WHEN COALESCE({found}, 0) > 0 THEN CAST({found} AS DOUBLE) ELSE {empty} END"
+        counted, empty = _times(self.spec, f"CAST({found} AS DOUBLE)"), _number(self.spec.when_empty)
+        return f"CASE WHEN COALESCE({found}, 0) > 0 THEN {counted} ELSE {empty} END"
 
     def _active_days(self) -> str:
         rows = self._rows()
@@ -262,7 +264,14 @@ class _Measure:
         value = table.number(of) if is_number else table.words(of)
         rows = self._rows().and_(self._known(of)).and_(Rows(where=(f"f.{sql.name(value)} IS NOT NULL",)))
         found = self.registry.ref(self._atom(f"MAX(f.{DAY})", LATEST, rows, value=value))
-        return f"COALESCE({found}, {_number(self.spec.when_empty)})" if is_number else found
+        if not is_number and self.spec.times != 1.0:
+            raise RecipeError(f'multiplies {of!r}, which is no number; set kind = "number" if it is one.')
+        return _filled(self.spec, found) if is_number else found
+
+    def _upsells(self) -> str:
+        found = self.registry.ref(self._atom("COUNT(*)", "SUM({})", Rows(), facts=self.table.rises()))
+        counted, empty = _times(self.spec, f"CAST({found} AS DOUBLE)"), _number(self.spec.when_empty)
+        return f"CASE WHEN COALESCE({found}, 0) > 0 THEN {counted} ELSE {empty} END"
 
 
 _EPOCH = 18_000
@@ -270,6 +279,14 @@ _EPOCH = 18_000
 
 def _number(value: float | None) -> str:
     return "CAST(NULL AS DOUBLE)" if value is None else f"CAST({value!r} AS DOUBLE)"
+
+
+def _times(spec: "MetricSpec", formula: str) -> str:
+    return formula if spec.times == 1.0 else f"({formula}) * {_number(spec.times)}"
+
+
+def _filled(spec: "MetricSpec", formula: str) -> str:
+    return f"COALESCE({_times(spec, formula)}, {_number(spec.when_empty)})"
 
 
 def _double(whole: str) -> str:

@@ -16,7 +16,7 @@ SUNDAY = 6
 
 
 def calendar(spec: "SnapshotSpec", *, first: date) -> list[int]:
-    """Days of a calendar of snapshots: month ends or Sundays, from `first` to the last one.
+    """Days of a calendar of snapshots: month ends, Sundays or all days, from `first` to the last one.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def calendar(spec: "SnapshotSpec", *, first: date) -> list[int]:
     day = spec.first or first
     days: list[int] = []
     while True:
-        day = _month_end(day) if spec.every == "month" else day + timedelta(days=SUNDAY - day.weekday())
+        day = _NEXT[spec.every](day)
         if day > last:
             return days
         days.append(day_number(day))
@@ -44,6 +44,18 @@ def calendar(spec: "SnapshotSpec", *, first: date) -> list[int]:
 def _month_end(day: date) -> date:
     following = day.replace(day=28) + timedelta(days=4)
     return following - timedelta(days=following.day)
+
+
+def _sunday(day: date) -> date:
+    return day + timedelta(days=SUNDAY - day.weekday())
+
+
+def _itself(day: date) -> date:
+    return day
+
+
+_NEXT = {"month": _month_end, "week": _sunday, "day": _itself}
+"""The first day of a calendar that is not before a day."""
 
 
 def customers_sql(contracts: RawTable) -> str:
@@ -67,10 +79,16 @@ def before_renewals_sql(contracts: RawTable, spec: "SnapshotSpec") -> str:
     )
 
 
-def renewal_outcomes_sql(spec: "SnapshotSpec") -> str:
-    """SELECT: each renewal snapshot's own outcome."""
+def renewal_outcomes_sql(spec: "SnapshotSpec", *, grace: int) -> str:
+    """SELECT: each renewal snapshot's own outcome, open where its grace period has not elapsed at the cut.
+
+    A next term may have been seen before; but among renewals so near the cut only those that went well are
+    known, and rows that are known because of what they are would make churn look rarer.
+    """
+    last = day_number(spec.data_cut or date.max) - grace
+    word = f"CASE WHEN d.due > {last} THEN '{Outcome.OPEN}' ELSE d.outcome END"
     return (
-        f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, d.outcome AS outcome FROM snapshots s "
+        f"SELECT s.{ACCOUNT} AS {ACCOUNT}, s.day AS day, {word} AS outcome FROM snapshots s "
         f"JOIN due d ON d.{ACCOUNT} = s.{ACCOUNT} AND d.due = s.day + {spec.lead_days}"
     )
 

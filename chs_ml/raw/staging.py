@@ -35,12 +35,15 @@ class RawTable:
         Type of each column, as the engine tells.
     forms : dict
         Needed forms: staged name to its SQL over the raw table's columns. Filled by the methods.
+    has_rises : bool
+        Whether the days are needed on which an account's recurring value rose. Set by `rises`.
     """
 
     name: str
     spec: "TableSpec"
     types: Mapping[str, str]
     forms: dict[str, str] = field(default_factory=dict)
+    has_rises: bool = False
 
     @property
     def role(self) -> str:
@@ -95,6 +98,11 @@ class RawTable:
             blank = blank_sql(self._raw(column), self._type(column))
             self.forms[staged] = f"CASE WHEN NOT ({blank}) THEN {day} END"
         return staged
+
+    def rises(self) -> str:
+        """Name of the relation with the days on which the recurring value of a contracts table rose."""
+        self.has_rises = True
+        return f"rises__{self.name}"
 
     def is_whole(self, column: str) -> bool:
         """Whether a column holds whole numbers by its type, so that sums need no rounding."""

@@ -8,6 +8,7 @@ from chs_ml.raw import sql
 from chs_ml.raw.contracts import with_replaced_sql
 from chs_ml.raw.definitions import REPLACED
 from chs_ml.raw.engine import Engine, files_of
+from chs_ml.raw.recurring import levels_sql, rises_sql
 from chs_ml.raw.staging import ACCOUNT, DAY, RawTable
 
 if TYPE_CHECKING:
@@ -112,6 +113,9 @@ def make_facts(
     usable = f"SELECT * FROM ({staged}) u WHERE {ACCOUNT} IS NOT NULL AND {DAY} IS NOT NULL"
     if table.role == "contracts":
         engine.keep(table.facts, with_replaced_sql(table, usable, grace=grace))
+        if table.has_rises:
+            engine.keep(f"levels__{table.name}", levels_sql(table))
+            engine.keep(table.rises(), rises_sql(f"levels__{table.name}", grace=grace))
     else:
         engine.view(table.facts, usable)
 

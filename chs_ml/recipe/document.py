@@ -1,6 +1,7 @@
 """The whole recipe: all sections, and what must hold between them."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
@@ -144,6 +145,23 @@ class Recipe(Section):
         scale = self.scale.model_copy(update={"base_rate": base_rate})
         return self.model_copy(update={"scale": scale})
 
+    def as_of(self, day: date) -> "Recipe":
+        """Return the recipe for one snapshot of all customers at the end of a day, for scoring.
+
+        The day is the data cut too: nothing after it is used, and all outcomes are open.
+
+        Raises
+        ------
+        RecipeError
+            Where the recipe has no raw tables, or their rows have no dates.
+        """
+        if self.snapshots is None or self.snapshots.kind == "undated":
+            raise RecipeError("A snapshot as of a day needs raw tables with dates: [tables] and [snapshots].")
+        changes = {"kind": "calendar", "every": "day", "first": day, "last": day, "data_cut": day}
+        horizon = self.snapshots.horizon_days or 1
+        snapshots = self.snapshots.model_copy(update={**changes, "horizon_days": horizon})
+        return self.model_copy(update={"snapshots": snapshots})
+
     def table_paths(self) -> dict[str, Path]:
         """Paths of the raw tables, by name."""
         return {name: self.data_path / table.path for name, table in self.tables.items()}
@@ -177,9 +195,10 @@ class Recipe(Section):
         del plain["data"]["path"], plain["model"]["threads"]
         for name, spec in self.metrics.items():
             if not spec.is_defined:
-                said = spec.model_fields_set if self.tables else _DESCRIPTION  # the catalogue says the rest
+                said = set(spec.model_fields_set if self.tables else _DESCRIPTION)  # the catalogue, the rest
+                said |= set() if spec.model else {"model"}
                 plain["metrics"][name] = {
-                    key: plain["metrics"][name][key] for key in _DESCRIPTION if key in said
+                    key: plain["metrics"][name][key] for key in (*_DESCRIPTION, "model") if key in said
                 }
         if self.model.prior is not None:
             plain["model"]["prior"] = Path(self.model.prior).name
@@ -213,9 +232,8 @@ def _snapshot_table(content: Mapping[str, Any]) -> Any:
         grace = (
             content["outcomes"].get("grace_days", 0) if isinstance(content.get("outcomes"), Mapping) else 0
         )
-        horizon = snapshots.get("horizon_days") or max(1, grace if isinstance(grace, int) else 0)
-        fixed |= {"snapshot_date": "snapshot_date", "horizon_days": horizon}
-        fixed |= {"lead_days": snapshots.get("lead_days", 0)}
+        fixed |= {"snapshot_date": "snapshot_date", "horizon_days": snapshots.get("horizon_days") or 1}
+        fixed |= {"lead_days": snapshots.get("lead_days", 0), "settle_days": grace}
     for key, value in fixed.items():
         if said.get(key, value) != value:
             raise ValueError(
@@ -244,8 +262,16 @@ def raw_problems(recipe: Recipe) -> Iterator[str]:
     for name, spec in recipe.metrics.items():
         if spec.from_ is not None and spec.from_ not in tables:
             yield f"[metrics.{name}] from names no table of this recipe{_near(spec.from_, tables)}"
-        if spec.active and tables[str(spec.from_)].kind(str(spec.from_)) != "contracts":
-            yield f"[metrics.{name}] active is for tables of role contracts"
+        if spec.from_ in tables:
+            yield from _contract_problems(name, spec, tables[spec.from_])
+
+
+def _contract_problems(name: str, spec: MetricSpec, table: TableSpec) -> Iterator[str]:
+    is_contracts = table.kind(str(spec.from_)) == "contracts"
+    if spec.active and not is_contracts:
+        yield f"[metrics.{name}] active is for tables of role contracts"
+    if spec.measure == "upsells" and not (is_contracts and "mrr" in table.columns):
+        yield f"[metrics.{name}] upsells are those of a table of role contracts with the column mrr"
 
 
 def _outcome_problems(

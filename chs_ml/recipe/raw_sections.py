@@ -27,6 +27,8 @@ MEASURES = (
     "ratio",
     "difference",
     "change",
+    "growth",
+    "upsells",
 )
 Measure = Literal[
     "count",
@@ -45,10 +47,12 @@ Measure = Literal[
     "ratio",
     "difference",
     "change",
+    "growth",
+    "upsells",
 ]
-_ZERO_WHEN_EMPTY = ("count", "sum", "distinct", "active_days", "slope")
+_ZERO_WHEN_EMPTY = ("count", "sum", "distinct", "active_days", "slope", "upsells")
 _NEED_COLUMN = ("sum", "mean", "min", "max", "distinct", "until", "latest")
-_OF_METRICS = ("ratio", "difference", "change")
+_OF_METRICS = ("ratio", "difference", "change", "growth")
 _OF_TWO = ("ratio", "difference")
 
 
@@ -184,11 +188,14 @@ Where = dict[str, Annotated[Condition, BeforeValidator(_as_condition)]]
 class MetricSpec(Section):
     """Table ``[metrics.NAME]``: what is known about one column, and how it is made from raw tables.
 
-    The first six keys describe a metric of any table and may all be left out. The others define one that
+    The first seven keys describe a metric of any table and may all be left out. The others define one that
     is made from a raw table, as known at the end of the snapshot day.
 
     Attributes
     ----------
+    model : bool
+        Whether the model learns from it. One that it does not learn from may be a part of others, such as of
+        a ratio, or be carried as ``[data] value``, ``segment`` or ``keep``.
     from_ : str
         Key ``from``: name of the raw table.
     measure : str
@@ -196,8 +203,10 @@ class MetricSpec(Section):
         that meet `where`), slope (per day, of the daily sums or counts in the window), recency (days since
         the last row, or the latest date in `of`), age (days since the first), until (days to the earliest
         date in `of`), latest (value), ratio (`of` divided by `per`, both metrics), difference (`of` minus
-        `per`) or change (of the metric `of`: ``(now - before) / (|now| + |before|)`` against the window
-        before it).
+        `per`), change (of the metric `of`: ``(now - before) / (|now| + |before|)`` against the window
+        before it), growth (``now / before - 1``, missing where there was nothing before) or upsells (days
+        on which the recurring value of the running contract terms rose above all that it was in the grace
+        period before, while the account was a customer: at a renewal or in mid-term).
     of : str, optional
         Column, or for ratio and change the metric.
     since : str, optional
@@ -212,10 +221,12 @@ class MetricSpec(Section):
         Only contract terms that run at the snapshot.
     days : int, optional
         Window: the days up to and including the snapshot. All that is known where it is left out. Of a change
-        in a metric without a window: how long ago it is compared with.
+        or growth of a metric without a window: how long ago it is compared with.
+    times : float
+        What the result is multiplied by, such as 100 for percent; not what an empty window means.
     empty : float or "missing", optional
-        What a window without rows means. Without it 0 for count, sum, distinct, active_days and slope, and
-        missing for the others: no ticket is a count of 0, no answer is no opinion.
+        What a window without rows means. Without it 0 for count, sum, distinct, active_days, slope and
+        upsells, and missing for the others: no ticket is a count of 0, no answer is no opinion.
     """
 
     group: str = DEFAULT_GROUP
@@ -224,6 +235,7 @@ class MetricSpec(Section):
     unit: str = ""
     label: str = ""
     required: bool = True
+    model: bool = True
     from_: str | None = Field(default=None, alias="from")
     measure: Measure | None = None
     of: str | None = None
@@ -233,6 +245,7 @@ class MetricSpec(Section):
     among: Where = Field(default_factory=dict)
     active: bool = False
     days: Days | None = None
+    times: float = 1.0
     empty: float | Literal["missing"] | None = None
 
     @property
@@ -251,6 +264,7 @@ class MetricSpec(Section):
     def _definition_is_whole(self) -> Self:
         keys = ("from_", "of", "since", "per", "where", "among", "active", "days", "empty")
         given = [key.rstrip("_") for key in keys if getattr(self, key) not in (None, False, {})]
+        given += ["times"] if self.times != 1.0 else []
         if self.measure is None:
             if given:
                 raise ValueError(f"{given[0]} needs measure, one of {', '.join(MEASURES)}")
@@ -274,6 +288,8 @@ class MetricSpec(Section):
             raise ValueError(f'measure = "{measure}" needs of, the name of a column')
         if measure in ("active_days", "slope") and self.days is None:
             raise ValueError(f'measure = "{measure}" needs days, its window')
+        if measure == "upsells" and (self.where or self.active or self.of is not None):
+            raise ValueError("upsells are those of all contract terms: they take from and days, nothing else")
         if measure == "share" and not self.where:
             raise ValueError("a share needs where: which rows are counted")
         if self.among and measure != "share":
@@ -294,8 +310,8 @@ class SnapshotSpec(Section):
         On a calendar, with an outcome within the horizon; a lead time before each renewal; or once, where
         outcomes have no dates (they cannot be tested out of time then): at the data cut, or with all rows
         of tables that have no dates either.
-    every : {"month", "week"}
-        Step of the calendar: month ends, or Sundays.
+    every : {"month", "week", "day"}
+        Step of the calendar: month ends, Sundays, or every day.
     first, last : date, optional
         Earliest and latest snapshot; the first contract start and the data cut where they are left out.
     horizon_days, lead_days : int
@@ -310,7 +326,7 @@ class SnapshotSpec(Section):
     """
 
     kind: Literal["calendar", "renewal", "undated"] = "calendar"
-    every: Literal["month", "week"] = "month"
+    every: Literal["month", "week", "day"] = "month"
     first: Day | None = None
     last: Day | None = None
     horizon_days: Days | None = None

@@ -26,12 +26,15 @@ class DataSpec(Section):
         Column of dates at the end of which the metrics were known; needs `horizon_days` and `account`.
     horizon_days, lead_days : int
         Days within which churn counts, and warning days left out before them.
+    settle_days : int
+        Days after the horizon until an outcome is known, such as the grace period of a renewal.
     value, segment : str, optional
         Columns of contract value and of segment, for reports.
     ignore, keep : tuple of str
         Columns that are not read, and columns carried to the output untouched.
     as_of : date, optional
-        The day until which outcomes were known: a row whose outcome window ends later is open.
+        The day until which outcomes were known: a row whose outcome window ends, or whose
+        outcome settles, later is open.
     """
 
     path: str | None = None
@@ -43,6 +46,7 @@ class DataSpec(Section):
     snapshot_date: str | None = None
     horizon_days: Annotated[int, Field(ge=1)] | None = None
     lead_days: Annotated[int, Field(ge=0)] = 0
+    settle_days: Annotated[int, Field(ge=0)] = 0
     value: str | None = None
     segment: str | None = None
     ignore: Names = ()
@@ -72,6 +76,15 @@ class DataSpec(Section):
         if self.renewed is not None and self.churned is None:
             raise ValueError("renewed needs churned, the value that means churn")
         return self
+
+    @property
+    def reach_days(self) -> int:
+        """A training row lies more than so many days before the first row that is judged."""
+        from chs_ml.outcome import outcome_reach  # it loads pandas, for which the help does not wait
+
+        return outcome_reach(
+            horizon_days=self.horizon_days or 0, lead_days=self.lead_days, settle_days=self.settle_days
+        )
 
     @property
     def key_columns(self) -> tuple[str, ...]:

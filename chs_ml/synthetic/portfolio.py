@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -75,10 +75,21 @@ class Portfolio:
     months: int
     seed: int
 
-    def raw_recipe(self, folder: str | Path) -> dict[str, Any]:
-        """A recipe for the raw tables in a folder (see `write_raw_tables`), as ``load_recipe`` takes it."""
+    def raw_recipe(
+        self, folder: str | Path, *, kind: Literal["renewal", "calendar"] = "renewal"
+    ) -> dict[str, Any]:
+        """A recipe for the raw tables in a folder (see `write_raw_tables`), as ``load_recipe`` takes it.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Where the tables are.
+        kind : {"renewal", "calendar"}
+            Snapshots 30 days before each renewal, or at the month ends of `customers`.
+        """
         first = self.customers["snapshot_date"].min()
         return raw_recipe(
+            kind=kind,
             first=f"{first:%Y-%m-%d}",
             data_cut=f"{self.data_cut:%Y-%m-%d}",
             horizon_days=HORIZON_DAYS,

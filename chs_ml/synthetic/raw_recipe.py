@@ -1,18 +1,25 @@
 """A recipe for the simulated raw tables: the success team's metrics, made as of each snapshot.
 
-Metrics that the tables give back have the names of `Portfolio.customers`, with two that are a little
-different: logins_per_seat is not rounded, and resolve_hours is of tickets opened in 90 days. Where unit or
-window differ (shares instead of percentages, numbers of features) the name does too. Every month at which an
-account is a customer has a row, whether or not a renewal is due within the horizon.
+They have the names, units and directions of `Portfolio.customers`, and are the same numbers but for these:
+
+- logins_per_seat and feature_adoption are not rounded; seats_used has no noise of its own.
+- usage_change compares days of use in 90 days with the 90 days before (customers: three month ends each).
+- resolve_hours is of tickets opened in 90 days (customers: closed in 30).
+- nps and csat are the latest answers to surveys sent in 60 days, so that late answers count (customers: 30).
+- tenure_months is not whole, and contract_growth does not know the prices that change inside a term.
+
+Parts of ratios, and what is only carried, say ``model = false``: they are made and not learned from.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from chs_ml.synthetic.catalogue import CATALOGUE
 
+LEAD_DAYS = 30
+
 TABLES: dict[str, dict[str, Any]] = {
     "accounts": {
-        "attributes": ["segment", "contract_term", "plan", "region", "industry"],
+        "attributes": ["name", "owner", "segment", "contract_term", "plan", "region", "industry"],
         "id": "account_id",
     },
     "subscriptions": {
@@ -60,29 +67,36 @@ TABLES: dict[str, dict[str, Any]] = {
     "sponsors": {"role": "other", "time": "recorded_at"},
 }
 
+_LOGIN = {"event_type": "login"}
+_MRR = {"from": "subscriptions", "of": "mrr", "measure": "sum", "active": True, "empty": "missing"}
+
+PARTS: dict[str, dict[str, Any]] = {
+    "logins": {"from": "events", "measure": "sum", "of": "n_events", "where": _LOGIN, "days": 30},
+    "users_peak": {"from": "users", "measure": "max", "of": "active_users", "days": 30, "empty": 0},
+    "usage_days_90d": {"from": "users", "measure": "active_days", "days": 90},
+    "seats": _MRR | {"of": "seats"},
+    "mrr": _MRR,
+    "arr": _MRR | {"times": 12},
+    "name": {},
+    "owner": {},
+    "segment": {},
+}
+"""Made, and not learned from."""
+
 METRICS: dict[str, dict[str, Any]] = {
     "usage_days": {"from": "users", "measure": "active_days", "days": 30},
-    "days_since_login": {"from": "events", "measure": "recency", "where": {"event_type": "login"}},
-    "logins": {
-        "from": "events",
-        "measure": "sum",
-        "of": "n_events",
-        "where": {"event_type": "login"},
-        "days": 30,
-    },
-    "seats": {"from": "subscriptions", "measure": "sum", "of": "seats", "active": True, "empty": "missing"},
-    "logins_per_seat": {"measure": "ratio", "of": "logins", "per": "seats"},
-    "features_used": {
+    "feature_adoption": {
         "from": "events",
         "measure": "distinct",
         "of": "event_type",
         "where": {"event_type": {"not_in": ["login"]}},
         "days": 30,
+        "times": 10,  # of ten features, in percent
     },
-    "users_peak": {"from": "users", "measure": "max", "of": "active_users", "days": 30, "empty": 0},
-    "seats_used_share": {"measure": "ratio", "of": "users_peak", "per": "seats"},
-    "usage_days_90d": {"from": "users", "measure": "active_days", "days": 90},
-    "usage_days_change": {"measure": "change", "of": "usage_days_90d"},
+    "logins_per_seat": {"measure": "ratio", "of": "logins", "per": "seats"},
+    "usage_change": {"measure": "growth", "of": "usage_days_90d", "times": 100},
+    "seats_used": {"measure": "ratio", "of": "users_peak", "per": "seats", "times": 100},
+    "days_since_login": {"from": "events", "measure": "recency", "where": _LOGIN},
     "tickets_open": {"from": "tickets", "measure": "count", "where": {"closed_at": {"known": False}}},
     "tickets_escalated": {
         "from": "tickets",
@@ -91,24 +105,12 @@ METRICS: dict[str, dict[str, Any]] = {
         "days": 90,
     },
     "resolve_hours": {"from": "tickets", "measure": "mean", "of": "resolution_hours", "days": 90},
-    # of surveys sent in two months, so that late answers count; the monthly metrics take 30 days of answers
-    "nps_latest": {
-        "from": "surveys",
-        "measure": "latest",
-        "of": "score",
-        "where": {"kind": "nps"},
-        "days": 60,
-    },
-    "csat_latest": {
-        "from": "surveys",
-        "measure": "latest",
-        "of": "score",
-        "where": {"kind": "csat"},
-        "days": 60,
-    },
-    "sponsor": {"from": "sponsors", "measure": "latest", "of": "sponsor"},
-    "tenure_days": {"from": "subscriptions", "measure": "age", "of": "start_date"},
+    "csat": {"from": "surveys", "measure": "latest", "of": "score", "where": {"kind": "csat"}, "days": 60},
+    "nps": {"from": "surveys", "measure": "latest", "of": "score", "where": {"kind": "nps"}, "days": 60},
+    "contract_growth": {"measure": "growth", "of": "mrr", "days": 365, "times": 100},
     "touchpoints": {"from": "touchpoints", "measure": "count", "days": 90},
+    "sponsor": {"from": "sponsors", "measure": "latest", "of": "sponsor"},
+    "tenure_months": {"from": "subscriptions", "measure": "age", "of": "start_date", "times": 12 / 365.25},
     "overdue_days": {
         "from": "invoices",
         "measure": "age",
@@ -119,44 +121,38 @@ METRICS: dict[str, dict[str, Any]] = {
     "failed_payments": {"from": "payments", "measure": "count", "where": {"status": "failed"}, "days": 90},
 }
 
-OTHERS: dict[str, tuple[str, str, str, str]] = {
-    "logins": ("Product usage", "Logins", "in 30 days", "higher"),
-    "seats": ("Value", "Seats bought", "", "unknown"),
-    "features_used": ("Product usage", "Features used", "of 10, in 30 days", "higher"),
-    "users_peak": ("Product usage", "Most users of a day", "in 30 days", "higher"),
-    "seats_used_share": ("Product usage", "Seats used", "share of seats bought", "higher"),
-    "usage_days_90d": ("Product usage", "Usage frequency of the quarter", "days of 90", "higher"),
-    "usage_days_change": ("Product usage", "Usage change", "-1 to 1, on the quarter before", "higher"),
-    "nps_latest": ("Sentiment", "Latest NPS answer", "of 10", "higher"),
-    "csat_latest": ("Sentiment", "Latest CSAT", "of 5", "higher"),
-    "tenure_days": ("Relationship", "Tenure", "days", "higher"),
-}
 
-
-def raw_recipe(*, first: str, data_cut: str, horizon_days: int, folder: str) -> dict[str, Any]:
+def raw_recipe(
+    *, kind: Literal["renewal", "calendar"], first: str, data_cut: str, horizon_days: int, folder: str
+) -> dict[str, Any]:
     """A recipe for the files of `write_raw_tables`, as ``load_recipe`` takes it.
 
     Parameters
     ----------
+    kind : {"renewal", "calendar"}
+        Snapshots 30 days before each renewal, or each month's end at which an account is a customer,
+        whether or not a renewal falls due within the horizon.
     first, data_cut : str
         First snapshot and last day known, as 2024-01-31.
     horizon_days : int
-        Days within which churn counts.
+        Days within which churn counts, on a calendar.
     folder : str
         Where the files are.
     """
+    when: dict[str, Any] = {"kind": kind, "first": first, "data_cut": data_cut}
+    when |= (
+        {"lead_days": LEAD_DAYS} if kind == "renewal" else {"every": "month", "horizon_days": horizon_days}
+    )
     return {
-        "data": {"path": folder, "segment": "segment"},
+        "data": {"path": folder, "value": "arr", "segment": "segment", "keep": ["name", "owner"]},
         "tables": {name: _table(name, spec) for name, spec in TABLES.items()},
-        "snapshots": {
-            "kind": "calendar",
-            "every": "month",
-            "first": first,
-            "horizon_days": horizon_days,
-            "data_cut": data_cut,
-        },
+        "snapshots": when,
         "outcomes": {"from": "subscriptions"},
-        "metrics": {name: {**_about(name), **definition} for name, definition in METRICS.items()},
+        "metrics": {
+            **{name: {**definition, "model": False} for name, definition in PARTS.items()},
+            **{name: {**_about(name), **definition} for name, definition in METRICS.items()},
+            **{name: _about(name) for name in ("contract_term", "plan", "region", "industry")},
+        },
     }
 
 
@@ -167,11 +163,6 @@ def _table(name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _about(name: str) -> dict[str, Any]:
-    if name in CATALOGUE:
-        metric = CATALOGUE[name].metric
-        group, label, unit, direction = metric.group, metric.label, metric.unit, metric.direction.value
-        kind = {"kind": metric.kind.value}
-    else:
-        group, label, unit, direction = OTHERS[name]
-        kind = {}
-    return {"group": group, "label": label, "unit": unit, "direction": direction, **kind}
+    metric = CATALOGUE[name].metric
+    said = {"group": metric.group, "label": metric.label, "kind": metric.kind.value, "unit": metric.unit}
+    return {key: word for key, word in said.items() if word} | {"direction": metric.direction.value}

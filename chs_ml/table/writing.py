@@ -75,7 +75,7 @@ class TableWriter:
                 self._sink = _open_sink(self._kind, self._raw, table.schema)
             self._sink.write(table)
         except (OSError, pa.ArrowException) as error:
-            raise TableError(f"Cannot write {self._path.name}: {first_line(error)}.") from error
+            raise TableError(f"Cannot write {self._path}: {_said(error)}.") from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -88,7 +88,8 @@ class TableWriter:
                 with suppress(OSError, pa.ArrowException):  # the failure that led here is the one to tell
                     self._sink.close()
             if self._raw is not None:
-                self._raw.close()
+                with suppress(OSError):  # a full disk refuses the rest of a file that is given up
+                    self._raw.close()
             with suppress(FileNotFoundError):
                 self._temporary.unlink()
 
@@ -100,9 +101,13 @@ class TableWriter:
             self._raw.flush()
             os.fsync(self._raw.fileno())
             self._temporary.replace(self._path)
-        except OSError as error:
-            raise TableError(f"Cannot write {self._path}: {error.strerror}.") from error
+        except (OSError, pa.ArrowException) as error:
+            raise TableError(f"Cannot write {self._path}: {_said(error)}.") from error
         _sync_folder(self._path.parent)
+
+
+def _said(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or first_line(error)
 
 
 def write_table(frames: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
@@ -156,7 +161,9 @@ def _open_sink(kind: str, raw: IO[bytes], schema: pa.Schema) -> _Sink:
 class _ParquetSink:
     def __init__(self, raw: IO[bytes], schema: pa.Schema) -> None:
         self._schema = schema
-        self._writer = pq.ParquetWriter(raw, schema)
+        # a dictionary of floats is as long as the column: it would be built and thrown away
+        repeating = [field.name for field in schema if not pa.types.is_floating(field.type)]
+        self._writer = pq.ParquetWriter(raw, schema, use_dictionary=repeating)
 
     def write(self, table: pa.Table) -> None:
         self._writer.write_table(table.cast(self._schema))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from chs_ml.errors import NotEnoughData, RecipeError
+from chs_ml.outcome import outcome_reach
 from chs_ml.tiers import Tiers
 from chs_ml.validation.bootstrap import USUAL, Resampling
 from chs_ml.validation.columns import matched
@@ -104,11 +105,17 @@ class Backtest:
 
 
 def rolling_origins(
-    snapshot_date: pd.Series, *, origins: Sequence[str], horizon_days: int, lead_days: int = 0
+    snapshot_date: pd.Series,
+    *,
+    origins: Sequence[str],
+    horizon_days: int,
+    lead_days: int = 0,
+    settle_days: int = 0,
 ) -> tuple[Origin, ...]:
     """Split rows of shape (n,) at each origin; a row trains only when its outcome was over by then.
 
-    A row trains where snapshot + lead + horizon lies before the origin, is judged where its snapshot lies
+    A row trains where snapshot + lead + horizon lies before the origin, and its outcome was known by the end
+    of that day, which took `settle_days` more. It is judged where its snapshot lies
     from the origin up to the next one, and is purged where its outcome window reaches over the origin.
 
     Raises
@@ -120,12 +127,15 @@ def rolling_origins(
     marks = [np.datetime64(pd.Timestamp(origin), "us") for origin in origins]
     if not marks or any(b <= a for a, b in pairwise(marks)):
         raise RecipeError(f"origins must be at least one date, rising; got {list(origins)}.")
-    if horizon_days < 1 or lead_days < 0:
+    if horizon_days < 1 or min(lead_days, settle_days) < 0:
         raise RecipeError(
-            f"horizon_days must be at least 1 and lead_days not negative; got {horizon_days}, {lead_days}."
+            f"horizon_days must be at least 1, lead_days and settle_days not negative; got {horizon_days}, "
+            f"{lead_days} and {settle_days}."
         )
     ends = [*marks[1:], np.datetime64("9999-12-31", "us")]
-    reach = np.timedelta64(horizon_days + lead_days, "D")
+    reach = np.timedelta64(
+        outcome_reach(horizon_days=horizon_days, lead_days=lead_days, settle_days=settle_days), "D"
+    )
     found = []
     for name, start, end in zip(origins, marks, ends, strict=True):
         earlier, over = dates < start, dates + reach < start
@@ -148,6 +158,7 @@ def backtest(  # noqa: PLR0913 - one argument per column that may be judged
     origins: Sequence[str],
     horizon_days: int,
     lead_days: int = 0,
+    settle_days: int = 0,
     account: Any = None,
     value: Any = None,
     tiers: Tiers | None = None,
@@ -167,7 +178,7 @@ def backtest(  # noqa: PLR0913 - one argument per column that may be judged
         Snapshot of each row.
     origins : sequence of str
         Dates, rising.
-    horizon_days, lead_days : int
+    horizon_days, lead_days, settle_days : int
         Of the outcome; rows whose outcome window reaches over an origin are purged.
     account, value, tiers
         As in `validate`.
@@ -185,7 +196,11 @@ def backtest(  # noqa: PLR0913 - one argument per column that may be judged
     score, probability = np.full(n, np.nan), np.full(n, np.nan)
     reports, skipped = [], []
     splits = rolling_origins(
-        columns["snapshot_date"], origins=origins, horizon_days=horizon_days, lead_days=lead_days
+        columns["snapshot_date"],
+        origins=origins,
+        horizon_days=horizon_days,
+        lead_days=lead_days,
+        settle_days=settle_days,
     )
     for split in splits:
         try:

@@ -96,6 +96,9 @@ def random_metrics(seed: int, n: int = 25) -> dict[str, Any]:
     for i in range(3):
         made[f"ratio{i}"] = {"measure": "ratio", "of": pick(*counted), "per": pick(*counted)}
         made[f"change{i}"] = {"measure": "change", "of": pick(*counted), "days": int(rng.integers(5, 60))}
+        made[f"growth{i}"] = {**made[f"change{i}"], "measure": "growth", "times": 100}
+    made["upsells"] = {"from": "contracts", "measure": "upsells", "days": int(rng.integers(30, 200))}
+    made["half"] = {**made[counted[0]], "times": 0.5, "empty": -1}
     return made
 
 

@@ -61,6 +61,33 @@ def running(terms: pd.DataFrame, day: pd.Timestamp) -> pd.Series:
     return alive
 
 
+def upsells(terms: pd.DataFrame, last: pd.Timestamp, days: int | None) -> float | None:
+    """Days of the window whose recurring value lies above that of each of the six days before, not all 0."""
+    dates = terms[["start", "end", "signed"]].astype("datetime64[s]").astype("int64") // 86_400
+    rows = [
+        (*when, what, mrr)
+        for when, what, mrr in zip(dates.to_numpy().tolist(), terms["product"], terms["mrr"], strict=True)
+    ]
+    end = (last - pd.Timestamp(0)).days
+    values = {}
+    for day in range(min((min(row[0], row[2]) for row in rows), default=end) - 7, end + 1):
+        known = [row for row in rows if row[2] <= day and row[0] <= day]
+        values[day] = sum(
+            round(mrr * 1e6)
+            for start, stop, _, product, mrr in known
+            if stop > day
+            and not any(p == product and start < s < stop - 5 and e > stop for s, e, _, p, _ in known)
+        )
+    first = end - days if days is not None else min(values) + 5
+    rises = [
+        day
+        for day in values
+        if day > max(first, min(values) + 5)
+        and values[day] > max(values[day - back] for back in range(1, 7)) > 0
+    ]
+    return float(len(rises)) or None
+
+
 class Oracle:
     def __init__(self, tables: dict[str, pd.DataFrame], metrics: dict[str, MetricSpec]) -> None:
         self.tables, self.metrics = tables, metrics
@@ -70,20 +97,27 @@ class Oracle:
         return {name: self.of(spec, known, day, 0) for name, spec in self.metrics.items()}
 
     def of(self, spec: MetricSpec, known: dict[str, pd.DataFrame], day: pd.Timestamp, skip: int) -> Any:
-        default = np.nan if spec.when_empty is None else spec.when_empty
+        found = self.unmultiplied(spec, known, day, skip)
+        if found is None or (isinstance(found, float) and np.isnan(found)):
+            return np.nan if spec.when_empty is None else spec.when_empty
+        return found if spec.times == 1.0 else found * spec.times
+
+    def unmultiplied(
+        self, spec: MetricSpec, known: dict[str, pd.DataFrame], day: pd.Timestamp, skip: int
+    ) -> Any:
         if spec.measure in ("ratio", "difference"):
             above = self.of(self.metrics[str(spec.of)], known, day, skip)
             below = self.of(self.metrics[str(spec.per)], known, day, skip)
-            found = above - below if spec.measure == "difference" else above / below if below else np.nan
-            return default if np.isnan(found) else found
-        if spec.measure == "change":
+            return above - below if spec.measure == "difference" else above / below if below else np.nan
+        if spec.measure in ("change", "growth"):
             part = self.metrics[str(spec.of)]
             ago = spec.days or part.days
             now, before = (self.of(part, known, day, skip) for skip in (0, ago))
-            size = abs(now) + abs(before)
-            return (now - before) / size if size > 0 else default
-        found = self.measured(spec, known[str(spec.from_)], day, skip)
-        return default if found is None else found
+            size = abs(before) if spec.measure == "growth" else abs(now) + abs(before)
+            return (now - before) / size if size > 0 else np.nan
+        if spec.measure == "upsells":
+            return upsells(known["contracts"], day, spec.days)
+        return self.measured(spec, known[str(spec.from_)], day, skip)
 
     def measured(self, spec: MetricSpec, frame: pd.DataFrame, day: pd.Timestamp, skip: int) -> Any:
         dates = frame[TIMES[str(spec.from_)]].dt.normalize()

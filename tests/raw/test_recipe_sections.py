@@ -27,7 +27,7 @@ def test_the_data_section_describes_the_snapshot_table() -> None:
     assert (data.horizon_days, data.lead_days) == (90, 0)
     renewals = {"kind": "renewal", "lead_days": 30, "data_cut": "2024-01-01"}
     data = load_recipe(content(snapshots=renewals)).data
-    assert (data.horizon_days, data.lead_days) == (3, 30)
+    assert (data.horizon_days, data.lead_days, data.settle_days) == (1, 30, 3)
 
 
 def test_a_recipe_survives_being_saved() -> None:
