@@ -84,8 +84,8 @@ def missing_policies(card: Scorecard, rows: CardRows, *, level: float = 0.95) ->
 
 
 def _scores(card: Scorecard, rows: CardRows) -> Array:
-    score, known = card.reckoned(rows.values)
-    return np.where((known > 0) & (known >= card.floor), score, np.nan)
+    known = card.coverage(rows.values)
+    return np.where((known > 0) & (known >= card.floor), card.raw_score(rows.values), np.nan)
 
 
 def _variants(card: Scorecard) -> list[tuple[str, Scorecard]]:

@@ -284,20 +284,17 @@ class Scorecard:
         return score
 
     def raw_score(self, values: Array) -> Array:
-        """Health score of an encoded matrix of shape (n, columns), 0-100, not rounded."""
-        return self.reckoned(values)[0]
-
-    def reckoned(self, values: Array) -> tuple[Array, Array]:
-        """Health score, 0-100, not rounded, and coverage, 0 to 1, of an encoded matrix of shape (n, columns).
+        """Health score of an encoded matrix of shape (n, columns), 0-100, not rounded.
 
         Block by block, so that a million accounts pass through the processor's cache once.
         """
-        score, coverage = np.empty(len(values)), np.empty(len(values))
+        if len(values) <= BLOCK_ROWS:
+            return self.total(self.bare_points(values))
+        score = np.empty(len(values))
         for start in range(0, len(values), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             score[block] = self.total(self.bare_points(values[block]))
-            coverage[block] = self.coverage(values[block])
-        return score, coverage
+        return score
 
     def total(self, bare: Array) -> Array:
         """Health score of shape (n,), not rounded, from points before the missing-value rule."""

@@ -65,7 +65,7 @@ def scored_table(
 def _reckoned(card: "Scorecard", values: Array, held: Overridden) -> tuple[Array, Array]:
     """Scores, not rounded, and coverage; with what was set by hand."""
     if not held.applied:
-        return card.reckoned(values)
+        return card.raw_score(values), card.coverage(values)
     bare = held.on_measures(card.bare_points(values), card.metric_names)
     return card.total(bare), _covered_by_hand(card, values, held)
 
