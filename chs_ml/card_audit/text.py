@@ -114,7 +114,7 @@ def _range_line(row: RangeRow, title: str) -> str:
     where = f"{title} {range_text(row.low, row.high)}"
     rate = f"{row.n:,} rows, {percent(row.churn)} churned"
     return {
-        "too wide": f"{where} is too wide: all get {row.points:.0f} points, but inside it the value "
+        "too wide": f"{where} is too wide: all get {row.points:.4g} points, but inside it the value "
         "still tells "
         f"who churns ({rate}). Split it.",
         "crowded": f"{where} holds nearly everyone ({rate}): it hardly tells accounts apart.",

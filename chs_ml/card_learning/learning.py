@@ -180,7 +180,8 @@ def learned_on(
             interval=intervals[k],
             percent=int(percents[k]),
             evidence=evidence[k],
-            verdict=_verdict(float(card.weights[k]), float(shares[k]), intervals[k], evidence[k]),
+            verdict=_verdict(float(card.weights[k]), float(shares[k]), intervals[k], evidence[k])
+            + _silence(intervals[k], evidence[k], rows),
         )
         for k, m in enumerate(card.measures)
     )
@@ -283,6 +284,17 @@ def _verdict(yours: float, learned: float, interval: Interval, evidence: Measure
     if abs(learned - yours) < SMALL_CHANGE or interval.holds(yours):
         return f"{said}; your weight lies within what the data allow."
     return f"{said}, and deserves {'more' if learned > yours else 'less'} than you give it."
+
+
+def _silence(interval: Interval, evidence: MeasureEvidence, rows: CardRows) -> str:
+    """Where a weight comes from, when the values carry no evidence and missing ones do."""
+    if evidence.finding is not Finding.NO_EVIDENCE or not (evidence.missing and interval.low > SMALL_CHANGE):
+        return ""
+    without = (float(rows.churned.sum()) - evidence.events) / evidence.missing
+    return (
+        f" What is learned comes from accounts without a value: {without:.1%} of them churned, against "
+        f"{evidence.events / evidence.n:.1%} of those with one."
+    )
 
 
 def _rounding_cost(exact: Scorecard, rounded: Scorecard, rows: CardRows) -> tuple[float, float]:

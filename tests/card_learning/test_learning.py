@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 from typer.testing import CliRunner
 
 from chs_ml.card_learning import Finding, learn_segment_weights, learn_weights
@@ -14,6 +15,7 @@ from chs_ml.card_learning.rounding import capped, whole_percents
 from chs_ml.card_learning.strength import choose_strength
 from chs_ml.card_learning.written import with_shares
 from chs_ml.cli import app
+from chs_ml.dataset import Dataset
 from chs_ml.errors import NotEnoughData, ScorecardError, TableError
 from chs_ml.metric import Metric
 from chs_ml.scorecard import Combine, Group, Limit, MissingRule, Scorecard, load_book, load_scorecard
@@ -238,6 +240,22 @@ def test_the_improvement_is_that_of_the_whole_card_with_its_floors() -> None:
     theirs = delong_auc(card_rows(card, data).score, data.churned, np.arange(data.n)).auc
     assert held.improvement.difference == pytest.approx(ours - theirs, abs=0.01)
     assert plain.difference > held.improvement.difference + 0.05
+
+
+def test_a_weight_that_comes_from_silence_says_so() -> None:
+    rng = np.random.default_rng(0)
+    n = 3000
+    values, silent = rng.uniform(0.0, 100.0, (n, 2)), rng.random(n) < 0.4
+    churned = (rng.random(n) < expit(-1.5 - 0.02 * values[:, 0] + 1.5 * silent)).astype(np.float64)
+    frame = pd.DataFrame(values, columns=["m0", "m1"]).assign(m1=np.where(silent, NAN, values[:, 1]))
+    account = pd.Series([f"a{i}" for i in range(n)])
+    card = replace(card_of((1, 1)), missing=MissingRule.WORST)
+    data = Dataset(frame=frame, metrics=card.schema.metrics, churned=churned, account=account)
+    found = learn_weights(card, data, bootstrap=60).measures[1]
+    assert found.evidence.finding is Finding.NO_EVIDENCE
+    assert found.learned > 0.2
+    with_one, without = churned[~silent].mean(), churned[silent].mean()
+    assert f"accounts without a value: {without:.1%} of them churned, against {with_one:.1%}" in found.verdict
 
 
 def test_caps_of_the_cards_own_groups_hold_in_segments() -> None:
