@@ -116,7 +116,10 @@ class InputSchema:
     @cached_property
     def inputs(self) -> dict[str, InputColumn]:
         """The columns that are read from a table, by name; one where several metrics read the same."""
-        return {column.reads: column for column in reversed(self.columns)}
+        found: dict[str, InputColumn] = {}
+        for column in self.columns:
+            found.setdefault(column.reads, column)
+        return found
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -91,6 +91,16 @@ def grouped_folds(
     return folds
 
 
+def few_folds(
+    account: NDArray[np.intp], churned: NDArray[np.float64], *, most: int, random_state: int
+) -> NDArray[np.intp]:
+    """As `grouped_folds`, with as many folds as the rarer outcome allows, from 2 to `most`."""
+    by_account = np.bincount(account, churned) > 0
+    rarer = min(by_account.sum(), (~by_account).sum(), churned.sum(), (1.0 - churned).sum())
+    n_folds = max(2, min(most, int(rarer)))
+    return grouped_folds(account, churned, n_folds=n_folds, random_state=random_state)
+
+
 def _shuffled_by_size(accounts: Positions, sizes: Positions, generator: np.random.Generator) -> Positions:
     shuffled = generator.permutation(accounts)
     return shuffled[np.argsort(-sizes[shuffled], kind="stable")]

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chs_ml.curves import CategoryCurve, LinearCurve
+from chs_ml.curves import (
+    BandCurve,
+    CategoryCurve,
+    Edge,
+    LinearCurve,
+    direction_of,
+    piece_codes,
+    pieces_of,
+    points_range,
+)
 from chs_ml.errors import ScorecardError
 
 NAN = float("nan")
@@ -96,3 +105,35 @@ def test_points_of_a_missing_value_are_finite_or_none(missing: float) -> None:
         CategoryCurve(points={"a": 1.0}, missing=missing)
     with pytest.raises(ScorecardError, match="finite"):
         CategoryCurve(points={"a": 1.0}, other=missing)
+
+
+def test_pieces_and_where_values_lie() -> None:
+    values = np.array([-5.0, 0.0, 10.0, 20.0, 25.0, np.nan])
+    top = BandCurve(bounds=(0.0, 20.0), points=(1.0, 2.0, 3.0), edge=Edge.TOP)
+    bottom = BandCurve(bounds=(0.0, 20.0), points=(1.0, 2.0, 3.0), edge=Edge.BOTTOM)
+    line = LinearCurve(x=(0.0, 20.0), points=(1.0, 3.0))
+    for curve in (top, bottom, line):
+        assert pieces_of(curve) == [(-np.inf, 0.0), (0.0, 20.0), (20.0, np.inf)]
+    assert piece_codes(top, values).tolist() == [0, 0, 1, 1, 2, -1]
+    assert piece_codes(bottom, values).tolist() == [0, 1, 1, 2, 2, -1]
+    assert piece_codes(line, values).tolist() == [0, 1, 1, 2, 2, -1]
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [((0.0, 5.0, 5.0), 1), ((5.0, 2.0, 0.0), -1), ((0.0, 9.0, 5.0), 0), ((4.0,) * 3, 0)],
+)
+def test_direction(points: tuple[float, ...], expected: int) -> None:
+    line = LinearCurve(x=(0.0, 1.0, 2.0), points=points)
+    assert direction_of(line) == expected
+    assert direction_of(BandCurve(bounds=(0.0, 1.0), points=points, edge=Edge.TOP)) == expected
+    assert direction_of(LinearCurve(x=(0.0, 1.0, 2.0), points=points, outside=3.0)) == 0
+    assert direction_of(CategoryCurve(points={"a": 1.0, "b": 2.0})) == 0
+
+
+def test_points_outside_a_line_belong_to_its_range() -> None:
+    line = LinearCurve(x=(0.0, 10.0), points=(2.0, 5.0), outside=-1.0)
+    assert points_range(line) == (-1.0, 5.0)
+    np.testing.assert_array_equal(line.evaluate(np.array([-1.0, 0.0, 10.0, 11.0])), [-1.0, 2.0, 5.0, -1.0])
+    with pytest.raises(ScorecardError, match="all finite"):
+        LinearCurve(x=(0.0, 10.0), points=(2.0, 5.0), outside=float("inf"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chs_ml.dataset import Dataset
 from chs_ml.errors import InputError, NotEnoughData
 from chs_ml.metric import Metric
-from chs_ml.splits import TestSplit, grouped_folds, test_split
+from chs_ml.splits import TestSplit, few_folds, grouped_folds, test_split
 
 
 def made(
@@ -170,3 +170,15 @@ def test_folds_that_lack_a_side_raise() -> None:
     assert np.bincount(one[:5], minlength=5).tolist() == [1] * 5
     with pytest.raises(NotEnoughData, match="belong to too few accounts"):
         grouped_folds(["a"] * 10 + ["b"] * 10, np.arange(20) % 2, n_folds=3, random_state=0)
+
+
+def test_few_churns_make_few_folds() -> None:
+    account = np.arange(40)
+    churned = np.zeros(40)
+    churned[:3] = 1.0
+    folds = few_folds(account, churned, most=5, random_state=0)
+    assert np.unique(folds).tolist() == [0, 1, 2]
+    assert sorted(folds[:3].tolist()) == [0, 1, 2]  # a churn in each
+    assert np.unique(few_folds(account, 1.0 - churned, most=5, random_state=0)).tolist() == [0, 1, 2]
+    churned[:30] = 1.0
+    assert len(np.unique(few_folds(account, churned, most=5, random_state=0))) == 5

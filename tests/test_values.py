@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chs_ml.errors import TableError
 from chs_ml.inputs import FEW_ROWS, Encoded, InputColumn, InputSchema, encode_row
 from chs_ml.metric import Kind, Metric
-from chs_ml.values import read_values
+from chs_ml.values import labelled, read_values
 
 NAN = float("nan")
 SNAPSHOT = "2024-03-31"
@@ -421,3 +421,9 @@ def test_every_dtype_reads_alike_in_few_rows_and_in_many(kind: Kind, series: pd.
     for i in range(len(series)):
         few = schema.encode(frame.iloc[[i]], snapshot=snapshot.iloc[[i]])
         np.testing.assert_equal(plain(few), plain(many, i))
+
+
+def test_words_by_position_are_text() -> None:
+    found = pd.Series(labelled(["ok", "withheld"], np.array([1, 0, -1, 1])))
+    pd.testing.assert_series_equal(found, pd.Series(["withheld", "ok", None, "withheld"], dtype="str"))
+    assert len(labelled(["ok"], np.zeros(0, dtype=np.intp))) == 0

@@ -10,7 +10,7 @@ from chs_ml.card_learning.health import CardRows
 from chs_ml.health_model import Blend, CarriedColumns, HealthModel
 from chs_ml.scale import NativeScale, churn_probability
 from chs_ml.scorecard import Scorecard
-from chs_ml.splits import grouped_folds
+from chs_ml.splits import few_folds
 from chs_ml.tiers import Tiers
 from chs_ml.weights import Penalty, fit_weights
 
@@ -35,9 +35,7 @@ def crossed_probability(rows: CardRows, *, folds: int = 5, random_state: int = 0
 
 
 def _folds(rows: CardRows, folds: int, random_state: int) -> NDArray[np.intp]:
-    rarer = int(min(rows.churned.sum(), (1.0 - rows.churned).sum()))
-    n_folds = max(2, min(folds, rarer))
-    return grouped_folds(rows.account, rows.churned, n_folds=n_folds, random_state=random_state)
+    return few_folds(rows.account, rows.churned, most=folds, random_state=random_state)
 
 
 def native_model(

@@ -1,13 +1,13 @@
 """Each missing-value policy backtested: what would the score have been, and how well would it have ranked?"""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chs_ml.card_learning.health import CardRows
 from chs_ml.scorecard import Combine, Measure, MissingRule, Scorecard
-from chs_ml.validation.delong import delong_auc
+from chs_ml.validation.delong import delong_auc, delong_difference
 from chs_ml.validation.result import NAN, Interval
 
 Array = NDArray[np.float64]
@@ -31,6 +31,9 @@ class PolicyRow:
         Mean score, and churn rate, of scored rows that lack a value; NaN where there are none.
     score_full, churn_full : float
         The same of rows that lack none.
+    gain, gain_interval : float, Interval
+        AUC over the card's own policy on the rows that both score, paired, account-clustered; the interval is
+        corrected for the number of policies (Bonferroni). NaN for the card's own.
     """
 
     policy: str
@@ -42,6 +45,8 @@ class PolicyRow:
     churn_missing: float
     score_full: float
     churn_full: float
+    gain: float = NAN
+    gain_interval: Interval = field(default_factory=Interval)
 
     @property
     def flatters(self) -> bool:
@@ -61,7 +66,26 @@ def missing_policies(card: Scorecard, rows: CardRows, *, level: float = 0.95) ->
     level : float
         Of the intervals.
     """
-    return tuple(_row(name, one, rows, name == str(card.missing), level) for name, one in _variants(card))
+    variants, churned = _variants(card), rows.churned
+    scores = [_scores(one, rows) for _, one in variants]
+    own = rows.score
+    found = []
+    for (name, one), score in zip(variants, scores, strict=True):
+        current = name == str(card.missing)
+        row = _row(name, one, rows, score, current=current, level=level)
+        both = ~np.isnan(score)
+        if not current and 1 < churned[both].sum() < both.sum() - 1:
+            account = np.unique(rows.account[both], return_inverse=True)[1]
+            each = 1.0 - (1.0 - level) / max(len(variants) - 1, 1)
+            paired = delong_difference(own[both], score[both], churned[both], account, level=each)
+            row = replace(row, gain=paired.difference, gain_interval=paired.interval)
+        found.append(row)
+    return tuple(found)
+
+
+def _scores(card: Scorecard, rows: CardRows) -> Array:
+    known = card.coverage(rows.values)
+    return np.where((known > 0) & (known >= card.floor), card.raw_score(rows.values), np.nan)
 
 
 def _variants(card: Scorecard) -> list[tuple[str, Scorecard]]:
@@ -80,12 +104,11 @@ def _without_own(measure: Measure) -> Measure:
     return replace(measure, curve=replace(measure.curve, missing=None))
 
 
-def _row(name: str, card: Scorecard, rows: CardRows, current: bool, level: float) -> PolicyRow:
-    bare = card.bare_points(rows.values)
-    known = card.known(rows.values, bare)
-    scored = (known > 0) & (known >= card.floor)
-    score = np.where(scored, card.raw_score(rows.values), np.nan)
-    lacks = scored & np.isnan(bare).any(axis=1)
+def _row(
+    name: str, card: Scorecard, rows: CardRows, score: Array, *, current: bool, level: float
+) -> PolicyRow:
+    scored = ~np.isnan(score)
+    lacks = scored & np.isnan(card.bare_points(rows.values)).any(axis=1)
     full = scored & ~lacks
     auc, interval = _auc(score[scored], rows.churned[scored], rows.account[scored], level)
     return PolicyRow(

@@ -68,7 +68,7 @@ def card_rows(card: Scorecard, dataset: Dataset) -> CardRows:
     """
     values = card.schema.encode(card_frame(dataset), snapshot=dataset.snapshot_date).values
     bare = card.bare_points(values)
-    known = card.known(values, bare)
+    known = card.coverage(values)
     used = np.flatnonzero((known > 0) & (known >= card.floor) & dataset.is_matured)
     churned = dataset.churned[used]
     if not 0 < churned.sum() < len(used):

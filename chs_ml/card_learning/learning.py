@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from chs_ml.card_learning.evidence import Finding, MeasureEvidence, measure_evidence
 from chs_ml.card_learning.health import CardRows, card_rows
 from chs_ml.card_learning.ranges import LearnedRanges, learn_ranges
 from chs_ml.card_learning.rounding import capped, whole_percents
-from chs_ml.card_learning.strength import Strength, choose_strength
+from chs_ml.card_learning.strength import FOLDS, Strength, choose_strength
 from chs_ml.card_learning.values import LearnedMeasure, LearnedWeights
-from chs_ml.card_learning.written import with_shares
+from chs_ml.card_learning.written import in_form, with_shares
 from chs_ml.curves import LinearCurve
 from chs_ml.dataset import Dataset
 from chs_ml.errors import NotEnoughData
@@ -20,6 +21,7 @@ from chs_ml.inputs import InputColumn, InputSchema
 from chs_ml.learned_scorecard import LearnedScorecard, WeightInterval, check_enough_events
 from chs_ml.metric import Metric
 from chs_ml.scorecard import Scorecard
+from chs_ml.splits import few_folds
 from chs_ml.validation import compare
 from chs_ml.validation.comparison_values import Difference
 from chs_ml.validation.delong import delong_auc
@@ -110,8 +112,7 @@ def learn_weights(
     TableError
         Where a column of the card is missing.
     """
-    own = {g.name: g.largest_share for g in card.groups if g.largest_share is not None}
-    settings = Settings(bootstrap, level, random_state, {**own, **(caps or {})}, min_events_per_weight)
+    settings = Settings(bootstrap, level, random_state, all_caps(card, caps), min_events_per_weight)
     rows = card_rows(card, dataset)
     check_enough_events(rows.churned, len(card.measures), floor=min_events_per_weight)
     strength = choose_strength(
@@ -120,9 +121,15 @@ def learn_weights(
     if not ranges:
         return learned_on(card, rows, prior=card.weights, strength=strength, settings=settings)
     found = learn_ranges(
-        card, rows, prior=card.weights, pull=strength.pull, random_state=settings.random_state
+        card, rows, prior=card.weights, pull=strength.pull, caps=settings.caps, random_state=random_state
     )
     return _with_ranges(card, dataset, rows, found, strength=strength, settings=settings)
+
+
+def all_caps(card: Scorecard, caps: Mapping[str, float] | None) -> dict[str, float]:
+    """Largest share per group, 0-1: what the card's groups say, and what is given over that."""
+    own = {g.name: g.largest_share for g in card.groups if g.largest_share is not None}
+    return {**own, **(caps or {})}
 
 
 def _with_ranges(
@@ -130,7 +137,7 @@ def _with_ranges(
     strength: Strength, settings: Settings,
 ) -> LearnedWeights:  # fmt: skip
     """Weights on the learned ranges, told as a diff from the card as it was."""
-    if found.margin is None:
+    if found.scores is None:
         weights = learned_on(card, rows, prior=card.weights, strength=strength, settings=settings)
         return replace(weights, ranges=found.measures)
     again = card_rows(found.card, dataset)
@@ -139,7 +146,7 @@ def _with_ranges(
         [(again.health, again.churned, again.account)], prior=prior, random_state=settings.random_state
     )
     weights = learned_on(found.card, again, prior=prior, strength=strength, settings=settings)
-    improvement = _improvement(rows, found.margin, settings)
+    improvement = _improvement(rows, found.scores, settings)
     notes = (*weights.notes, CHOSEN_ON_ALL)
     return replace(weights, handcrafted=card, improvement=improvement, ranges=found.measures, notes=notes)
 
@@ -173,11 +180,13 @@ def learned_on(
             interval=intervals[k],
             percent=int(percents[k]),
             evidence=evidence[k],
-            verdict=_verdict(float(card.weights[k]), float(shares[k]), intervals[k], evidence[k]),
+            verdict=_verdict(float(card.weights[k]), float(shares[k]), intervals[k], evidence[k])
+            + _silence(intervals[k], evidence[k], rows),
         )
         for k, m in enumerate(card.measures)
     )
     auc, loss = _rounding_cost(exact, rounded, rows)
+    scores = _unseen_scores(card, rows, prior=prior, strength=strength, settings=settings)
     return LearnedWeights(
         handcrafted=card,
         card=rounded,
@@ -187,9 +196,11 @@ def learned_on(
         per_point=float(beta.sum()) / 100.0,
         rounding_auc=auc,
         rounding_log_loss=loss,
-        improvement=_improvement(rows, fit.oof_margin_, settings),
+        improvement=_improvement(rows, scores, settings),
         n=len(rows.churned),
         events=int(rows.churned.sum()),
+        accounts=int(rows.account.max()) + 1,
+        prior_churns=_prior_churns(rows, fit.oof_margin_, strength.pull),
         notes=_notes(card, rounded, supported=bool(beta.sum() > 0), held=not np.allclose(shares, free)),
     )
 
@@ -225,6 +236,29 @@ def averaged_log_odds(rows: CardRows, *, prior: Array, strength: Strength) -> Ar
     return total
 
 
+def _unseen_scores(
+    card: Scorecard, rows: CardRows, *, prior: Array, strength: Strength, settings: Settings
+) -> Array:
+    """Scores of shape (n,) of the card, its caps and floors among them, with weights from other accounts."""
+    folds = few_folds(rows.account, rows.churned, most=FOLDS, random_state=settings.random_state)
+    scores = np.empty(len(folds))
+    for fold in np.unique(folds):
+        here = folds == fold
+        log_odds = averaged_log_odds(rows.rows(~here), prior=prior, strength=strength)
+        form = in_form(card, log_odds, prior=prior, caps=settings.caps)
+        scores[here] = form.raw_score(rows.values[here])
+    return scores
+
+
+def _prior_churns(rows: CardRows, margin: Array, pull: float) -> float:
+    """Churns that would say as much about the weights as the pull does."""
+    p = expit(margin)
+    weight = p * (1.0 - p)
+    centred = rows.health - weight @ rows.health / weight.sum()
+    per_measure = weight @ centred**2
+    return float(pull * rows.churned.sum() / max(float(per_measure.mean()), 1e-12))
+
+
 def _around(interval: WeightInterval | None, share: float) -> Interval:
     """A bootstrap interval at the mean strength, moved to the share averaged over strengths."""
     if interval is None:
@@ -252,6 +286,17 @@ def _verdict(yours: float, learned: float, interval: Interval, evidence: Measure
     return f"{said}, and deserves {'more' if learned > yours else 'less'} than you give it."
 
 
+def _silence(interval: Interval, evidence: MeasureEvidence, rows: CardRows) -> str:
+    """Where a weight comes from, when the values carry no evidence and missing ones do."""
+    if evidence.finding is not Finding.NO_EVIDENCE or not (evidence.missing and interval.low > SMALL_CHANGE):
+        return ""
+    without = (float(rows.churned.sum()) - evidence.events) / evidence.missing
+    return (
+        f" What is learned comes from accounts without a value: {without:.1%} of them churned, against "
+        f"{evidence.events / evidence.n:.1%} of those with one."
+    )
+
+
 def _rounding_cost(exact: Scorecard, rounded: Scorecard, rows: CardRows) -> tuple[float, float]:
     """AUC lost and log loss per row added by whole percents, each score calibrated on these rows."""
     found = []
@@ -269,11 +314,11 @@ def _calibrated_loss(score: Array, churned: Array) -> float:
     return float(np.mean(np.logaddexp(0.0, margin) - churned * margin))
 
 
-def _improvement(rows: CardRows, oof_margin: Array, settings: Settings) -> Difference | None:
+def _improvement(rows: CardRows, unseen: Array, settings: Settings) -> Difference | None:
     try:
         duel = compare(
             rows.churned,
-            {"your card": rows.score, "the learned card": -oof_margin},
+            {"your card": rows.score, "the learned card": unseen},
             account=rows.account,
             n_bootstrap=max(settings.bootstrap, 100),
             random_state=settings.random_state,

@@ -10,9 +10,10 @@ from chs_ml.accounts import mean_difference
 from chs_ml.card_learning.health import CardRows, health_shares
 from chs_ml.card_learning.range_fit import Seen, in_words, refitted
 from chs_ml.card_learning.range_values import LearnedRange, RangeCount
+from chs_ml.card_learning.written import in_form
 from chs_ml.curves import BandCurve, CategoryCurve, Curve, direction_of, piece_codes, pieces_of
 from chs_ml.scorecard import DIALECTS, Scorecard
-from chs_ml.splits import grouped_folds
+from chs_ml.splits import few_folds
 from chs_ml.weights import Penalty, WeightFit, fit_weights
 
 Array = NDArray[np.float64]
@@ -32,17 +33,23 @@ class LearnedRanges:
         The card with the ranges that are kept.
     measures : tuple of LearnedRange
         Per measure, in the order of the card.
-    margin : ndarray of shape (n,) or None
-        Log-odds of churn by ranges and weights learned on other accounts; None where all of yours stay.
+    scores : ndarray of shape (n,) or None
+        Health scores by ranges and weights learned on other accounts; None where all of yours stay.
     """
 
     card: Scorecard
     measures: tuple[LearnedRange, ...]
-    margin: Array | None
+    scores: Array | None
 
 
 def learn_ranges(
-    card: Scorecard, rows: CardRows, *, prior: Array, pull: float, random_state: int = 0
+    card: Scorecard,
+    rows: CardRows,
+    *,
+    prior: Array,
+    pull: float,
+    caps: Mapping[str, float] | None = None,
+    random_state: int = 0,
 ) -> LearnedRanges:
     """Fit each measure's ranges again, and keep those that help accounts that were not learned from.
 
@@ -59,10 +66,12 @@ def learn_ranges(
         Weights to pull towards; sum 1.
     pull : float
         How strongly.
+    caps : mapping of str to float, optional
+        Largest share per group, 0-1.
     random_state : int
         Seed of the folds.
     """
-    contest = _Contest(card, rows, Penalty(prior, pull), random_state)
+    contest = _Contest(card, rows, Penalty(prior, pull), caps or {}, random_state)
     reasons = {k: _why_not(card, rows, k) for k in range(len(card.measures))}
     alone = {k: contest.gain((k,)) for k, reason in reasons.items() if not reason}
     whole = contest.curves(tuple(alone), np.ones(len(rows.churned)))
@@ -75,8 +84,8 @@ def learn_ranges(
         _learned(card, rows, k, curve=whole.get(k), gain=alone.get(k), kept=k in kept, reason=reasons[k])
         for k in range(len(card.measures))
     )
-    margin = together.margin if kept and together is not None else None
-    return LearnedRanges(with_curves(card, accepted), found, margin)
+    scores = together.scores if kept and together is not None else None
+    return LearnedRanges(with_curves(card, accepted), found, scores)
 
 
 def with_curves(card: Scorecard, curves: Mapping[int, Curve]) -> Scorecard:
@@ -101,26 +110,25 @@ def _why_not(card: Scorecard, rows: CardRows, k: int) -> str:
 class _Gain:
     mean: float
     error: float
-    margin: Array
+    scores: Array
 
 
 class _Contest:
     """Your ranges against learned ones, on accounts that neither weights nor ranges were learned from."""
 
-    def __init__(self, card: Scorecard, rows: CardRows, penalty: Penalty, random_state: int) -> None:
-        self.card, self.rows, self.penalty = card, rows, penalty
-        by_account = np.bincount(rows.account, rows.churned) > 0
-        rarer = int(min(by_account.sum(), (~by_account).sum()))
-        n_folds = max(2, min(FOLDS, rarer))
+    def __init__(
+        self, card: Scorecard, rows: CardRows, penalty: Penalty, caps: Mapping[str, float], random_state: int
+    ) -> None:
+        self.card, self.rows, self.penalty, self.caps = card, rows, penalty, caps
         self._folds = [
-            grouped_folds(rows.account, rows.churned, n_folds=n_folds, random_state=random_state + i)
+            few_folds(rows.account, rows.churned, most=FOLDS, random_state=random_state + i)
             for i in range(REPEATS)
         ]
         self._yours: dict[tuple[int, int], WeightFit] = {}
 
     def gain(self, changed: Sequence[int]) -> _Gain:
         """What learning the ranges of these measures takes off the held-out log loss per row."""
-        difference, margin = np.zeros(len(self.rows.churned)), np.zeros(len(self.rows.churned))
+        difference, scores = np.zeros(len(self.rows.churned)), np.zeros(len(self.rows.churned))
         for repeat, folds in enumerate(self._folds):
             for fold in np.unique(folds).tolist():
                 here = folds == fold
@@ -128,12 +136,15 @@ class _Contest:
                 key = (repeat, fold)
                 if key not in self._yours:
                     self._yours[key] = self._fit(self.rows.health, others)
-                health = self._health(self.curves(changed, others, start=self._yours[key]))
-                learned = self._fit(health, others, start=self._yours[key]).margin(health[here])
+                card = self._card(self.curves(changed, others, start=self._yours[key]))
+                health = self._health(card, changed)
+                fit = self._fit(health, others, start=self._yours[key])
                 yours = self._yours[key].margin(self.rows.health[here])
+                learned = fit.margin(health[here])
                 difference[here] += (self._loss(yours, here) - self._loss(learned, here)) / REPEATS
-                margin[here] += learned / REPEATS
-        return _Gain(*mean_difference(difference, self.rows.account), margin)
+                form = in_form(card, fit.beta, prior=self.penalty.prior, caps=self.caps)
+                scores[here] += form.raw_score(self.rows.values[here]) / REPEATS
+        return _Gain(*mean_difference(difference, self.rows.account), scores)
 
     def curves(
         self, changed: Sequence[int], row_weight: Array, *, start: WeightFit | None = None
@@ -157,12 +168,14 @@ class _Contest:
             return in_words(found, curve)
         return found
 
-    def _health(self, curves: Mapping[int, Curve | None]) -> Array:
-        changed = with_curves(self.card, {k: curve for k, curve in curves.items() if curve is not None})
+    def _card(self, curves: Mapping[int, Curve | None]) -> Scorecard:
+        return with_curves(self.card, {k: curve for k, curve in curves.items() if curve is not None})
+
+    def _health(self, card: Scorecard, changed: Sequence[int]) -> Array:
         bare = self.rows.bare.copy()
-        for k in curves:
-            bare[:, k] = changed.read_points(self.rows.values, k)
-        return health_shares(changed, bare)
+        for k in changed:
+            bare[:, k] = card.read_points(self.rows.values, k)
+        return health_shares(card, bare)
 
     def _fit(self, health: Array, row_weight: Array, *, start: WeightFit | None = None) -> WeightFit:
         churned = self.rows.churned

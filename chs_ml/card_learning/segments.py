@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import tomli_w
 
 from chs_ml.card_learning.health import card_rows
-from chs_ml.card_learning.learning import Settings, learn_weights, learned_on
+from chs_ml.card_learning.learning import Settings, all_caps, learn_weights, learned_on
 from chs_ml.card_learning.strength import choose_strength
 from chs_ml.card_learning.values import LearnedWeights
 from chs_ml.dataset import Dataset
@@ -46,6 +49,48 @@ class SegmentCards:
         entries = [_entry(found.card, name, column) for name, found in self.segments.items()]
         default = Entry(card=self.overall.card)
         return CardBook(name=f"{self.overall.card.name} by {column}", entries=(*entries, default))
+
+    def files(self, column: str) -> dict[str, str]:
+        """The resolver ``cards.toml`` and the cards that it names, as TOML by file name (see `load_book`).
+
+        Parameters
+        ----------
+        column : str
+            Column of segments in the tables to score.
+        """
+        entries = self.book(column).entries
+        names = [f"card_{i}.toml" if e.when else "card_of_all.toml" for i, e in enumerate(entries, start=1)]
+        cards = [
+            {"file": name} | ({"when": {c.column: list(c.among) for c in e.when}} if e.when else {})
+            for name, e in zip(names, entries, strict=True)
+        ]
+        head = {"format": 2, "name": self.book(column).name, "cards": cards}
+        found = {name: e.card.to_toml() for name, e in zip(names, entries, strict=True)}
+        return {"cards.toml": tomli_w.dumps(head), **found}
+
+    def frame(self) -> pd.DataFrame:
+        """Weights in percent: a row per measure; yours, those of all rows, and a column per segment."""
+        columns = {"yours": [round(100 * m.yours, 1) for m in self.overall.measures]}
+        columns["all"] = [m.percent for m in self.overall.measures]
+        columns |= {name: [m.percent for m in found.measures] for name, found in self.segments.items()}
+        return pd.DataFrame(columns, index=pd.Index([m.label for m in self.overall.measures], name="measure"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists, text and numbers; NaN as None."""
+        return {
+            "overall": self.overall.to_dict(),
+            "segments": {name: found.to_dict() for name, found in self.segments.items()},
+            "kept": list(self.kept),
+        }
+
+    def to_text(self) -> str:
+        """Plain text of at most 100 columns."""
+        from chs_ml.card_learning.text import segments_text
+
+        return segments_text(self)
+
+    def __str__(self) -> str:
+        return self.to_text()
 
 
 def _entry(card: Scorecard, segment: str, column: str) -> Entry:
@@ -97,7 +142,7 @@ def learn_segment_weights(
     strength = choose_strength(
         [(p.health, p.churned, p.account) for p in parts.values()], prior=prior, random_state=random_state
     )
-    settings = Settings(bootstrap, level, random_state, dict(caps or {}), 0.0)
+    settings = Settings(bootstrap, level, random_state, all_caps(card, caps), 0.0)
     found = {
         name: learned_on(card, part, prior=prior, strength=strength, settings=settings)
         for name, part in parts.items()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chs_ml.splits import grouped_folds
+from chs_ml.splits import few_folds
 from chs_ml.weights import Penalty, WeightFit, fit_weights
 
 Array = NDArray[np.float64]
@@ -72,13 +72,10 @@ def choose_strength(
 
 def _losses(health: Array, churned: Array, account: Codes, *, prior: Array, random_state: int) -> Array:
     """Held-out log loss of each strength, summed over rows, averaged over repeats."""
-    by_account = np.bincount(account, churned) > 0
-    rarer = int(min(by_account.sum(), (~by_account).sum(), churned.sum(), (1.0 - churned).sum()))
-    n_folds = max(2, min(FOLDS, rarer))
     total = np.zeros(len(GRID))
     for repeat in range(REPEATS):
-        folds = grouped_folds(account, churned, n_folds=n_folds, random_state=random_state + repeat)
-        for fold in range(n_folds):
+        folds = few_folds(account, churned, most=FOLDS, random_state=random_state + repeat)
+        for fold in np.unique(folds):
             here, start = folds == fold, None
             for i, pull in enumerate(GRID):
                 penalty = Penalty(prior, pull)

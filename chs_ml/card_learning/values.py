@@ -69,8 +69,11 @@ class LearnedWeights:
         What rounding costs on these rows: AUC lost, log loss per row added (calibrated).
     improvement : Difference or None
         AUC of weights learned on other accounts against yours, paired; None with too few rows to tell.
-    n, events : int
-        Rows and churns.
+    n, events, accounts : int
+        Rows, churns among them, and accounts.
+    prior_churns : float
+        How many churns would say as much about the weights as your own weights do: the pull over what a churn
+        adds to the curvature of the log loss, on average over measures.
     ranges : tuple of LearnedRange
         Your scoring ranges beside the learned ones; empty where ranges were not to be learned.
     notes : tuple of str
@@ -88,6 +91,8 @@ class LearnedWeights:
     improvement: Difference | None
     n: int
     events: int
+    accounts: int
+    prior_churns: float
     ranges: tuple[LearnedRange, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -117,7 +122,7 @@ class LearnedWeights:
             name: getattr(self, name)
             for name in (
                 "measures", "strength", "per_point", "rounding_auc", "rounding_log_loss", "improvement",
-                "n", "events", "ranges", "notes",
+                "n", "events", "accounts", "prior_churns", "ranges", "notes",
             )
         }  # fmt: skip
         plain: dict[str, Any] = to_plain(parts)

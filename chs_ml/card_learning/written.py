@@ -1,11 +1,12 @@
 """Learned weights written back into the card that they came from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chs_ml.card_learning.rounding import capped
 from chs_ml.scorecard import DIALECTS, Combine, Group, Scorecard
 from chs_ml.scorecard.measure import group_members
 
@@ -35,6 +36,17 @@ def with_shares(card: Scorecard, shares: Sequence[float] | Array, *, name: str =
     changed = replace(changed, name=name or card.name)
     refused = changed.dialect in DIALECTS and DIALECTS[changed.dialect].check(changed) != ""
     return replace(changed, dialect="") if refused else changed
+
+
+def in_form(
+    card: Scorecard, log_odds: Array, *, prior: Array, caps: Mapping[str, float], name: str = ""
+) -> Scorecard:
+    """The card with weights in proportion to log-odds of shape (k,), groups held to their caps.
+
+    Where no log-odds are above 0 the prior stands.
+    """
+    shares = log_odds / log_odds.sum() if log_odds.sum() > 0 else prior
+    return with_shares(card, capped(shares, [m.metric.group for m in card.measures], caps), name=name)
 
 
 def _weighted(group: Group, card: Scorecard, shares: Array) -> Group:

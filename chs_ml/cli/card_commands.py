@@ -65,11 +65,17 @@ def learn_weights(  # noqa: PLR0913, PLR0917 - one option per column
     source: Path = typer.Argument(help="Recipe (TOML), or a table of metrics with --outcome and --account."),
     data: Path | None = typer.Argument(None, help="Use this table instead of the recipe's."),
     ranges: bool = typer.Option(False, "--ranges", help="Learn the scoring ranges too."),
-    out: Path | None = typer.Option(None, "--out", help="Write the learned card here (TOML)."),
+    per_segment: bool = typer.Option(
+        False, "--per-segment", help="A card per segment, pooled; see --segment."
+    ),
+    out: Path | None = typer.Option(
+        None, "--out", help="Write the learned card here (TOML); with --per-segment, a folder of cards."
+    ),
     table: Path | None = typer.Option(None, "--table", help="Write the diff here (CSV)."),
     outcome: str | None = typer.Option(None, "--outcome", help="Column of outcomes, for a table."),
     churned: str | None = typer.Option(None, "--churned", help="The value that means churned."),
     account: str | None = typer.Option(None, "--account", help="Column of account ids, for a table."),
+    segment: str | None = typer.Option(None, "--segment", help="Column of segments, for a table."),
     json: bool = JSON,
 ) -> None:
     """Learn a scorecard's weights from renewals, in the card's own form: a diff, and the card.
@@ -81,9 +87,14 @@ def learn_weights(  # noqa: PLR0913, PLR0917 - one option per column
     from chs_ml.scorecard import load_scorecard
     from chs_ml.table import write_table
 
-    columns = {"outcome": outcome, "churned": churned, "account": account}
+    columns = {"outcome": outcome, "churned": churned, "account": account, "segment": segment}
     spec = load_scorecard(card)
     dataset = _dataset(spec, source, data, {k: v for k, v in columns.items() if v is not None})
+    if per_segment:
+        if ranges or table is not None:
+            raise typer.BadParameter("--per-segment learns weights only: leave --ranges and --table out.")
+        _per_segment(spec, dataset, source, segment=segment, out=out, json=json)
+        return
     found = learned(spec, dataset, ranges=ranges)
     say(as_json(found.to_dict()) if json else found.to_text())
     if out is not None:
@@ -92,6 +103,25 @@ def learn_weights(  # noqa: PLR0913, PLR0917 - one option per column
     if table is not None:
         write_table(found.frame(), table)
         remark(f"Table: {table}")
+
+
+def _per_segment(
+    card: "Scorecard", dataset: "Dataset", source: Path, *, segment: str | None, out: Path | None, json: bool
+) -> None:
+    from chs_ml.card_learning import learn_segment_weights
+    from chs_ml.files import write_atomically
+    from chs_ml.recipe import load_recipe
+
+    found = learn_segment_weights(card, dataset)
+    say(as_json(found.to_dict()) if json else found.to_text())
+    if out is not None:
+        column = segment or load_recipe(source).data.segment
+        if column is None:
+            raise typer.BadParameter("--out needs the name of the segment column.")
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in found.files(column).items():
+            write_atomically(out / name, text.encode())
+        remark(f"Cards and their resolver: {out / 'cards.toml'}")
 
 
 def judge_history(

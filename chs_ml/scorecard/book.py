@@ -16,7 +16,7 @@ from chs_ml.scorecard.overrides import Override
 from chs_ml.scorecard.reading import known_keys, load_scorecard, table_of, text_of
 from chs_ml.scorecard.reading_curves import number
 from chs_ml.tiers import Tiers
-from chs_ml.values import read_numbers
+from chs_ml.values import labelled, read_numbers
 
 Mask = NDArray[np.bool_]
 
@@ -101,10 +101,13 @@ class CardBook:
         if self.ties not in ("first", "last"):
             raise ScorecardError(f"ties must be 'first' or 'last'; got {self.ties!r}.")
 
+    @property
+    def _default(self) -> int:
+        return next(i for i, e in enumerate(self.entries) if not e.when)
+
     def resolve(self, frame: pd.DataFrame) -> NDArray[np.intp]:
         """Position of the entry of each row, of shape (n,)."""
-        default = next(i for i, e in enumerate(self.entries) if not e.when)
-        chosen = np.full(len(frame), default, dtype=np.intp)
+        chosen = np.full(len(frame), self._default, dtype=np.intp)
         conditional = [i for i, e in enumerate(self.entries) if e.when]
         for i in conditional if self.ties == "last" else reversed(conditional):
             fits = np.ones(len(frame), dtype=bool)
@@ -136,19 +139,16 @@ class CardBook:
         """
         chosen = self.resolve(frame)
         parts, rows = [], []
-        for i, entry in enumerate(self.entries):
-            mine = np.flatnonzero(chosen == i)
-            if len(mine):
-                own = [o for o in overrides if not o.measure or o.measure in entry.card.metric_names]
-                part = entry.card.score(
-                    frame.iloc[mine], tiers=tiers, as_of=as_of, account=account, overrides=own
-                )
-                part["card"] = pd.array([entry.card.name] * len(mine), dtype="str")
-                parts.append(part.set_axis(pd.Index(mine), axis=0))
-                rows.append(mine)
-        if not parts:
-            return self.entries[0].card.score(frame, tiers=tiers, as_of=as_of).assign(card="")
-        return pd.concat(parts).sort_index().set_axis(frame.index, axis=0)
+        for i in np.unique(chosen).tolist() or [self._default]:
+            card, mine = self.entries[i].card, np.flatnonzero(chosen == i)
+            own = [o for o in overrides if not o.measure or o.measure in card.metric_names]
+            rows.append(mine)
+            parts.append(
+                card.score(frame.iloc[mine], tiers=tiers, as_of=as_of, account=account, overrides=own)
+            )
+        order = np.argsort(np.concatenate(rows))
+        table: pd.DataFrame = pd.concat(parts).iloc[order].set_axis(frame.index, axis=0)
+        return table.assign(card=labelled([e.card.name for e in self.entries], chosen))
 
 
 def load_book(path: str | Path) -> CardBook:

@@ -18,6 +18,7 @@ from chs_ml.curves import points_range
 from chs_ml.inputs import InputColumn, InputSchema
 from chs_ml.metric import Kind, Metric
 from chs_ml.scorecard.checking import check_card
+from chs_ml.scorecard.coverage import counted, covered, stale_remarks
 from chs_ml.scorecard.measure import Measure, group_members, raw_weights
 from chs_ml.scorecard.missing import (
     GroupShares,
@@ -29,7 +30,7 @@ from chs_ml.scorecard.missing import (
     weighted_sums,
 )
 from chs_ml.scorecard.overrides import Override
-from chs_ml.scorecard.rules import ANY, Combine, Group, Limit, Scheme, StaleRule
+from chs_ml.scorecard.rules import ANY, Combine, Group, Limit, Scheme
 from chs_ml.scorecard.sums import added_points, column_sum, spread
 from chs_ml.tiers import Tiers
 
@@ -218,30 +219,13 @@ class Scorecard:
             return bare
         return np.asfortranarray(np.column_stack([self._filled(p, k) for k, p in enumerate(bare.T)]))
 
-    def known(self, values: Array, bare: Array) -> Array:
-        """Coverage: share of weight, of shape (n,), 0 to 1, whose measure has a value that counts."""
-        share = np.zeros(len(values))
-        for k, (measure, weight) in enumerate(zip(self.measures, self.weights, strict=True)):
-            has = ~np.isnan(bare[:, k])
-            if measure.curve.missing is not None:  # points of its own are no value
-                has &= ~np.isnan(values[:, k])
-                if measure.staleness is not None and measure.staleness.rule is StaleRule.DROP:
-                    has &= ~measure.staleness.is_stale(self.age(values, k))
-            share += weight if has.all() else weight * has
-        return share
-
     def coverage(self, values: Array) -> Array:
-        """Coverage of an encoded matrix of shape (n, columns): share of weight, 0 to 1, that has a value."""
-        return self.known(values, self.bare_points(values))
+        """Share of weight, of shape (n,), 0 to 1, that has a value that counts."""
+        return covered(self, counted(self, values))
 
     def remarks(self, values: Array) -> list[tuple[str, Mask]]:
         """What degrades rows of an encoded matrix of shape (n, columns): values that are stale."""
-        found = []
-        for k, measure in enumerate(self.measures):
-            if measure.staleness is not None:
-                old = measure.staleness.is_stale(self.age(values, k)) & ~np.isnan(values[:, k])
-                found.append((f"{measure.staleness.remark}: {measure.metric.name}", old))
-        return found
+        return stale_remarks(self, values)
 
     def weighted_points(self, values: Array) -> tuple[Array, Array]:
         """What each column puts into the score, and the share of weight that has a value.
@@ -254,12 +238,11 @@ class Scorecard:
         coverage : ndarray of shape (n,)
             0 to 1.
         """
-        bare = self.bare_points(values)
-        weighted = self.parts(self.filled(bare))
+        weighted = self.parts(self.points(values))
         extra = len(self.schema.columns) - weighted.shape[1]
         if extra:
             weighted = np.asfortranarray(np.hstack([weighted, np.zeros((len(values), extra))]))
-        return weighted, self.known(values, bare)
+        return weighted, self.coverage(values)
 
     def parts(self, points: Array) -> Array:
         """What each measure puts into the health score, of shape (n, k), from points of shape (n, k)."""
@@ -301,21 +284,17 @@ class Scorecard:
         return score
 
     def raw_score(self, values: Array) -> Array:
-        """Health score of an encoded matrix of shape (n, columns), 0-100, not rounded."""
-        return self.reckoned(values)[0]
-
-    def reckoned(self, values: Array) -> tuple[Array, Array]:
-        """Health score, 0-100, not rounded, and coverage, 0 to 1, of an encoded matrix of shape (n, columns).
+        """Health score of an encoded matrix of shape (n, columns), 0-100, not rounded.
 
         Block by block, so that a million accounts pass through the processor's cache once.
         """
-        score, coverage = np.empty(len(values)), np.empty(len(values))
+        if len(values) <= BLOCK_ROWS:
+            return self.total(self.bare_points(values))
+        score = np.empty(len(values))
         for start in range(0, len(values), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            bare = self.bare_points(values[block])
-            score[block] = self.total(bare)
-            coverage[block] = self.known(values[block], bare)
-        return score, coverage
+            score[block] = self.total(self.bare_points(values[block]))
+        return score
 
     def total(self, bare: Array) -> Array:
         """Health score of shape (n,), not rounded, from points before the missing-value rule."""

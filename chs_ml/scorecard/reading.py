@@ -24,7 +24,7 @@ from chs_ml.scorecard.rules import Combine, Group, Limit, Scheme, Staleness, Sta
 
 FORMATS = (1, 2)
 
-_CARD_KEYS = {
+CARD_KEYS = {
     1: ("format", "name", "missing", "measures"),
     2: (
         "format", "name", "missing", "measures", "dialect", "combine", "neutral", "coverage_floor", "start",
@@ -35,7 +35,7 @@ _MEASURE_1 = (
     "group label unit direction kind required weight curve categories other missing_points low high "
     "missing_seen"
 )
-_MEASURE_KEYS = {
+MEASURE_KEYS = {
     1: tuple(_MEASURE_1.split()),
     2: (
         *_MEASURE_1.split(),
@@ -49,8 +49,8 @@ _MEASURE_KEYS = {
         "decay_days",
     ),
 }
-_GROUP_KEYS = ("weight", "low", "high", "largest_share")
-_LIMIT_KEYS = ("measure", "points_at_most", "points_at_least", "score_at_most", "score_at_least")
+GROUP_KEYS = ("weight", "low", "high", "largest_share")
+LIMIT_KEYS = ("measure", "points_at_most", "points_at_least", "score_at_most", "score_at_least")
 
 
 def load_scorecard(path: str | Path) -> Scorecard:
@@ -92,7 +92,7 @@ def card_from_text(text: str, *, source: str) -> Scorecard:
     number_of_format = table.get("format")
     if number_of_format not in FORMATS or isinstance(number_of_format, bool):
         raise ScorecardError(f"{source} must say format = 1 or 2; found {number_of_format!r}.")
-    known_keys(table, _CARD_KEYS[number_of_format], source)
+    known_keys(table, CARD_KEYS[number_of_format], source)
     dialect = dialect_of(table, source)
     table = {**(dialect.defaults if dialect else {}), **table}
     measures = table.get("measures")
@@ -108,7 +108,7 @@ def known_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
     for key in table:
         if key not in known:
             hint = nearest(key, known)
-            if not hint and key in (*_CARD_KEYS[2], *_MEASURE_KEYS[2]):
+            if not hint and key in (*CARD_KEYS[2], *MEASURE_KEYS[2]):
                 hint = " It needs format = 2."
             raise ScorecardError(f"{where}: unknown key {key!r}.{hint}")
 
@@ -119,7 +119,7 @@ def _card(
     combine = _word(Combine, table, "combine", Combine.MEAN, source)
     default = MissingRule.NEUTRAL if combine is Combine.SUM else MissingRule.RENORMALISE
     shapes = Shapes(
-        keys=_MEASURE_KEYS[table["format"]],
+        keys=MEASURE_KEYS[table["format"]],
         edge=edge_of(table, source),
         words={} if dialect is None else dialect.words,
     )
@@ -153,8 +153,8 @@ def _groups(entries: Any, source: str) -> tuple[Group, ...]:
     found = []
     for name, entry in _tables(entries, f"{source} [groups]").items():
         where = f"{source} [groups.{name}]"
-        known_keys(entry, _GROUP_KEYS, where)
-        found.append(Group(name=name, **{key: number(entry, key, where) for key in _GROUP_KEYS}))
+        known_keys(entry, GROUP_KEYS, where)
+        found.append(Group(name=name, **{key: number(entry, key, where) for key in GROUP_KEYS}))
     return tuple(found)
 
 
@@ -169,8 +169,8 @@ def _limits(entries: Any, source: str) -> tuple[Limit, ...]:
         raise ScorecardError(f"{source}: limits must be tables, each under [[limits]].")
     found = []
     for entry in entries:
-        known_keys(entry, _LIMIT_KEYS, f"{source} [[limits]]")
-        numbers = {key: number(entry, key, f"{source} [[limits]]") for key in _LIMIT_KEYS[1:]}
+        known_keys(entry, LIMIT_KEYS, f"{source} [[limits]]")
+        numbers = {key: number(entry, key, f"{source} [[limits]]") for key in LIMIT_KEYS[1:]}
         found.append(Limit(measure=str(entry.get("measure", "")), **numbers))
     return tuple(found)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from chs_ml.errors import ScorecardError, TableError, first_few, nearest
 from chs_ml.scale import published_score
+from chs_ml.scorecard.coverage import counted, covered
 from chs_ml.scorecard.overrides import Overridden, Override
 from chs_ml.scores import publish, published_coverage
 from chs_ml.tiers import Tiers
@@ -64,9 +65,9 @@ def scored_table(
 def _reckoned(card: "Scorecard", values: Array, held: Overridden) -> tuple[Array, Array]:
     """Scores, not rounded, and coverage; with what was set by hand."""
     if not held.applied:
-        return card.reckoned(values)
+        return card.raw_score(values), card.coverage(values)
     bare = held.on_measures(card.bare_points(values), card.metric_names)
-    return card.total(bare), _known_by_hand(card, values, bare, held)
+    return card.total(bare), _covered_by_hand(card, values, held)
 
 
 def _held(
@@ -89,14 +90,13 @@ def _held(
     return Overridden.of(overrides, frame[account], calendar_days(snapshot))
 
 
-def _known_by_hand(card: "Scorecard", values: Array, bare: Array, held: Overridden) -> Array:
+def _covered_by_hand(card: "Scorecard", values: Array, held: Overridden) -> Array:
     """Coverage with what was set by hand known, and exceptions not."""
-    seen = values.copy()
+    has = counted(card, values)
     for override, mask in held.applied:
         if override.measure:
-            k = card.metric_names.index(override.measure)
-            seen[mask, k] = np.nan if override.points is None else 0.0
-    return card.known(seen, bare)
+            has[mask, card.metric_names.index(override.measure)] = override.points is not None
+    return covered(card, has)
 
 
 def _with_own_words(card: "Scorecard", table: pd.DataFrame) -> pd.DataFrame:

@@ -49,6 +49,11 @@ def percent_interval(interval: Interval, *, decimals: int = 1) -> str:
     return inner if inner == DASH else f"{inner} %"
 
 
+def rows_text(rows: int, accounts: int) -> str:
+    """Rows as people think of them: accounts, or snapshots where an account has several."""
+    return f"{rows:,} accounts" if rows == accounts else f"{rows:,} snapshots of {accounts:,} accounts"
+
+
 def range_text(low: float, high: float) -> str:
     """A range of a number, open where an end is infinite."""
     if math.isinf(low):

@@ -11,6 +11,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
+from chs_ml.bundle import load_model
 from chs_ml.card_audit import (
     audit_card,
     calibrate_card,
@@ -23,9 +24,11 @@ from chs_ml.card_audit import (
 from chs_ml.card_learning import Finding
 from chs_ml.card_learning.health import card_rows
 from chs_ml.cli import app
+from chs_ml.dataset import Dataset
 from chs_ml.errors import TableError
 from chs_ml.explanation import explain
 from chs_ml.health_model import CarriedColumns
+from chs_ml.metric import Metric
 from chs_ml.scorecard import (
     Combine,
     MissingRule,
@@ -60,6 +63,7 @@ def test_a_card_that_works_and_one_that_does_not() -> None:
 def test_the_page_is_plain_and_the_json_whole() -> None:
     found = audit_card(card_of(TRUTH), portfolio(TRUTH, rows=2000), n_bootstrap=100)
     assert max(len(line) for line in found.to_text().splitlines()) <= 100
+    assert "No account that is scored lacks a value" in found.to_text()
     plain = json.loads(found.to_json())
     assert plain["answer"] == "yes"
     assert {"measures", "ranges", "policies", "chances", "report", "duel", "green_churn"} <= set(plain)
@@ -135,6 +139,11 @@ def test_a_rule_that_flatters_silence_is_named() -> None:
         assert table[rule].score_missing == pytest.approx(one[rows.positions][lacks].mean())
         assert table[rule].churn_missing == pytest.approx(rows.churned[lacks].mean())
     assert table["worst"].auc > table["renormalise"].auc
+    assert table["worst"].gain == pytest.approx(table["worst"].auc - table["renormalise"].auc)
+    assert table["worst"].gain_interval.low > 0
+    assert np.isnan(table["renormalise"].gain)
+    page = audit_card(card, data, n_bootstrap=50).to_text()
+    assert "says something that your rule leaves unused: under 'worst'" in " ".join(page.split())
     sums = Scorecard(name="s", measures=(straight("m0"), straight("m1")), combine=Combine.SUM,
                      missing=MissingRule.NEUTRAL)  # fmt: skip
     assert {r.policy for r in missing_policies(sums, card_rows(sums, data))} == {
@@ -280,3 +289,54 @@ def test_a_served_card_counts_coverage_by_weight_and_ages_by_the_snapshot() -> N
         assert table["coverage"].tolist() == [1.0, 0.75, 0.25]
         assert table["status"].tolist() == ["ok", "degraded", "withheld"]
         assert table["status_detail"].tolist() == ["", "stale, dropped: m1", "coverage below 50%"]
+
+
+def test_the_page_counts_snapshots_and_names_each_account_once() -> None:
+    data = portfolio(TRUTH, rows=2000, seed=7)
+    months = replace(data, account=pd.Series([f"a{i % 400}" for i in range(data.n)]))
+    found = audit_card(card_of(TRUTH), months, n_bootstrap=50)
+    text = " ".join(found.to_text().split())
+    assert "Judged on 2,000 snapshots of 400 accounts" in text
+    green = found.green_churn
+    assert text.count(f"{green['account'].iloc[0]} (") == 1
+    assert f"{len(green)} snapshots of {green['account'].nunique()} accounts" in text or (
+        len(green) == green["account"].nunique()
+    )
+
+
+def test_ranges_of_a_measure_that_points_the_wrong_way_are_not_refined() -> None:
+    data = portfolio((0.6, -0.6), rows=4000, seed=2)
+    card = Scorecard(name="x", measures=(banded("m0", (0.0, 100.0), (50.0,), "top"),
+                                         banded("m1", (0.0, 100.0), (50.0,), "top")))  # fmt: skip
+    found = audit_card(card, data, n_bootstrap=50)
+    assert {row.metric for row in found.ranges if row.finding == "too wide"} == {"m0", "m1"}
+    section = found.to_text().split("Its scoring ranges")[1].split("What a missing")[0]
+    assert "M0 up to 50 is too wide" in section
+    assert "M1" not in section
+
+
+def test_a_saved_card_with_two_measures_on_one_column_scores_the_same(root: Path, tmp_path: Path) -> None:
+    card = load_scorecard(root / "models" / "scorecards" / "planhat.toml")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "usage_days": rng.uniform(0, 30, 600), "nps": rng.integers(0, 11, 600),
+            "tickets_open": rng.integers(0, 7, 600), "contract_growth": rng.normal(0, 15, 600),
+            "touchpoints": rng.integers(0, 9, 600),
+        }
+    ).astype(float)  # fmt: skip
+    score = card.score(frame)["health_score"].to_numpy()
+    churned = (rng.random(600) < expit(1.5 - score / 20.0)).astype(float)
+    data = Dataset(
+        frame=frame, metrics=tuple(Metric(name=name) for name in frame.columns), churned=churned,
+        account=pd.Series([f"a{i}" for i in range(600)]),
+    )  # fmt: skip
+    model = audit_card(card, data, n_bootstrap=50).model
+    assert model is not None
+    model.save(tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    np.testing.assert_allclose(again.score(frame)["health_score"], score, atol=1e-9)
+    assert list(again.schema.inputs) == list(frame.columns)
+    why = explain(again, frame)
+    np.testing.assert_allclose(why.base + why.points.sum(axis=1), score, atol=1e-6)
+    assert "asks_for_help" in why.points

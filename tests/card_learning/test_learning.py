@@ -1,19 +1,25 @@
 """Weights learned in a card's own form, against portfolios whose truth is known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
+from typer.testing import CliRunner
 
 from chs_ml.card_learning import Finding, learn_segment_weights, learn_weights
 from chs_ml.card_learning.health import card_rows
 from chs_ml.card_learning.rounding import capped, whole_percents
 from chs_ml.card_learning.strength import choose_strength
 from chs_ml.card_learning.written import with_shares
+from chs_ml.cli import app
+from chs_ml.dataset import Dataset
 from chs_ml.errors import NotEnoughData, ScorecardError, TableError
 from chs_ml.metric import Metric
-from chs_ml.scorecard import Combine, Group, MissingRule, Scorecard
+from chs_ml.scorecard import Combine, Group, Limit, MissingRule, Scorecard, load_book, load_scorecard
+from chs_ml.validation.delong import delong_auc
 from chs_ml.weights import Penalty, fit_weights
 from tests.card_learning.simulated import card_of, portfolio
 from tests.scorecard.cards import NAN, banded, straight
@@ -166,7 +172,18 @@ def test_strengths_are_weighed_by_held_out_likelihood() -> None:
     assert strength.pull == pytest.approx(np.exp(np.dot(strength.belief, np.log(strength.tried))))
 
 
-def test_segments_are_pooled() -> None:
+def test_the_pull_is_told_in_churns() -> None:
+    found = learn_weights(card_of(TRUTH), portfolio(TRUTH, rows=1500, seed=3), bootstrap=0)
+    rows = card_rows(card_of(TRUTH), portfolio(TRUTH, rows=1500, seed=3))
+    # a churn adds about p (1 - p) times the variance of a uniform share, 1 / 12, per row; p is .15 or so
+    per_churn = len(rows.churned) * 0.15 * 0.85 / 12.0 / rows.churned.sum()
+    assert found.prior_churns == pytest.approx(found.strength.pull / per_churn, rel=0.4)
+    assert f"about {found.prior_churns:.0f} churns, beside the {found.events} in" in " ".join(
+        found.to_text().split()
+    )
+
+
+def test_segments_are_pooled(tmp_path: Path) -> None:
     big, small = portfolio(TRUTH, rows=4000, seed=1), portfolio((0.1, 0.3, 0.6), rows=4000, seed=2)
     few = portfolio(TRUTH, rows=100, seed=3)
     frame = pd.concat([big.frame, small.frame, few.frame], ignore_index=True)
@@ -190,5 +207,84 @@ def test_segments_are_pooled() -> None:
     book = found.book("segment")
     scored = book.score(frame.assign(segment=data.segment).iloc[[0, 4000, 8000]])
     assert scored["card"].str.rsplit(": ").str[-1].tolist() == ["big", "other", "few"]
+    table = found.frame()
+    assert table["big"].tolist() == [m.percent for m in found.segments["big"].measures]
+    assert (table[["all", "big", "other", "few"]].sum() == 100).all()
+    text = found.to_text()
+    shown = next(line for line in text.splitlines() if line.startswith("M0 "))
+    assert [float(word) for word in shown.replace("%", "").split()[1:]] == pytest.approx(
+        table.loc["M0"].tolist(), abs=0.5
+    )
+    assert max(len(line) for line in text.splitlines()) <= 100
+    for name, toml in found.files("segment").items():
+        (tmp_path / name).write_text(toml)
+    again = load_book(tmp_path / "cards.toml").score(frame.assign(segment=data.segment))
+    pd.testing.assert_series_equal(
+        again["health_score"], book.score(frame.assign(segment=data.segment))["health_score"]
+    )
     with pytest.raises(TableError, match="needs a segment column"):
         learn_segment_weights(card_of((1, 1, 1)), big)
+
+
+def test_the_improvement_is_that_of_the_whole_card_with_its_floors() -> None:
+    # whatever else is known, 50 points on m2 hold an account at 100: the floor hides the weights
+    card = replace(
+        card_of((0.1, 0.1, 0.8)), limits=(Limit(measure="m2", points_at_least=50.0, score_at_least=100.0),)
+    )
+    data = portfolio(TRUTH, rows=4000, seed=1)
+    plain = learn_weights(card_of((0.1, 0.1, 0.8)), data, bootstrap=0).improvement
+    held = learn_weights(card, data, bootstrap=0)
+    assert held.improvement is not None
+    assert plain is not None
+    ours = delong_auc(held.card.raw_score(card_rows(card, data).values), data.churned, np.arange(data.n)).auc
+    theirs = delong_auc(card_rows(card, data).score, data.churned, np.arange(data.n)).auc
+    assert held.improvement.difference == pytest.approx(ours - theirs, abs=0.01)
+    assert plain.difference > held.improvement.difference + 0.05
+
+
+def test_a_weight_that_comes_from_silence_says_so() -> None:
+    rng = np.random.default_rng(0)
+    n = 3000
+    values, silent = rng.uniform(0.0, 100.0, (n, 2)), rng.random(n) < 0.4
+    churned = (rng.random(n) < expit(-1.5 - 0.02 * values[:, 0] + 1.5 * silent)).astype(np.float64)
+    frame = pd.DataFrame(values, columns=["m0", "m1"]).assign(m1=np.where(silent, NAN, values[:, 1]))
+    account = pd.Series([f"a{i}" for i in range(n)])
+    card = replace(card_of((1, 1)), missing=MissingRule.WORST)
+    data = Dataset(frame=frame, metrics=card.schema.metrics, churned=churned, account=account)
+    found = learn_weights(card, data, bootstrap=60).measures[1]
+    assert found.evidence.finding is Finding.NO_EVIDENCE
+    assert found.learned > 0.2
+    with_one, without = churned[~silent].mean(), churned[silent].mean()
+    assert f"accounts without a value: {without:.1%} of them churned, against {with_one:.1%}" in found.verdict
+
+
+def test_caps_of_the_cards_own_groups_hold_in_segments() -> None:
+    card = replace(
+        card_of((1, 1, 1), ["u", "m", "m"]), groups=(Group(name="u", largest_share=0.3), Group(name="m"))
+    )
+    data = portfolio(TRUTH, rows=3000)
+    data = replace(data, segment=pd.Series(["a", "b"] * 1500))
+    found = learn_segment_weights(card, data, bootstrap=0)
+    for one in (found.overall, *found.segments.values()):
+        assert one.measures[0].learned == pytest.approx(0.3)
+
+
+def test_the_command_writes_a_card_per_segment_and_the_resolver(tmp_path: Path) -> None:
+    data = portfolio(TRUTH, rows=2000)
+    table = data.frame.assign(id=data.account, left=data.churned, size=["big", "small"] * 1000)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    (tmp_path / "card.toml").write_text(card_of((1, 1, 1)).to_toml())
+    asked = [
+        "learn-weights", str(tmp_path / "card.toml"), str(tmp_path / "table.csv"), "--outcome", "left",
+        "--account", "id", "--segment", "size", "--per-segment", "--out", str(tmp_path / "cards"),
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0, result.output
+    assert "big" in result.output
+    book = load_book(tmp_path / "cards" / "cards.toml")
+    assert [e.when[0].among for e in book.entries[:2]] == [("big",), ("small",)]
+    scores = book.score(table)
+    assert scores["card"].str.rsplit(": ").str[-1].tolist() == table["size"].tolist()
+    assert load_scorecard(tmp_path / "cards" / "card_of_all.toml").weights.sum() == pytest.approx(1.0)
+    refused = CliRunner().invoke(app, [*asked, "--ranges"])
+    assert refused.exit_code == 2

@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chs_ml.curves import BandCurve, Edge
+from chs_ml.curves import BandCurve, CategoryCurve, Edge, LinearCurve
 from chs_ml.errors import ScorecardError, TableError
+from chs_ml.inputs import InputColumn
+from chs_ml.metric import Kind, Metric
 from chs_ml.scorecard import (
     Combine,
     Group,
     Limit,
+    Measure,
     MissingRule,
     Scheme,
     Scorecard,
@@ -290,3 +293,27 @@ def test_format_one_stays_format_one() -> None:
     folder = Path(__file__).resolve().parents[2] / "models" / "scorecards"
     text = load_scorecard(folder / "cs_team.toml").to_toml()
     assert text.startswith("format = 1\n")
+
+
+def test_a_category_without_points_and_a_date_as_a_measure() -> None:
+    plan = CategoryCurve(points={"a": 80.0, "b": 20.0}, missing=50.0)
+    login = LinearCurve(x=(0.0, 30.0), points=(100.0, 0.0))
+    card = Scorecard(
+        name="x",
+        measures=(
+            Measure(
+                column=InputColumn(metric=Metric(name="plan", kind=Kind.CATEGORY), categories=("a", "b")),
+                curve=plan, weight=3.0,
+            ),
+            Measure(column=InputColumn(metric=Metric(name="login", kind=Kind.DATE)), curve=login, weight=1.0),
+        ),
+    )  # fmt: skip
+    frame = pd.DataFrame({"plan": ["a", "z", None], "login": ["2026-03-01", "2026-03-16", "2026-03-31"]})
+    # 30, 15 and 0 days before: 0, 50 and 100 points; z has no points of its own: it counts as missing, 50
+    table = card.score(frame, as_of="2026-03-31")
+    expected = [(3 * 80 + 0) / 4, (3 * 50 + 50) / 4, (3 * 50 + 100) / 4]
+    np.testing.assert_allclose(table["health_score"], expected, atol=1e-9, rtol=0)
+    assert table["coverage"].tolist() == [1.0, 0.25, 0.25]
+    assert table["status"].tolist() == ["ok", "degraded", "ok"]
+    with pytest.raises(TableError, match="as_of"):
+        card.score(frame)

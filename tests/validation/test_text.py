@@ -11,6 +11,8 @@ from chs_ml.validation.text import (
     p_text,
     percent,
     percent_interval,
+    range_text,
+    rows_text,
     table,
 )
 
@@ -44,3 +46,11 @@ def test_table_aligns_first_left_and_others_right() -> None:
         "Healthy   5",
         "Red      10",
     ]
+
+
+def test_rows_and_ranges_in_words() -> None:
+    assert rows_text(1200, 1200) == "1,200 accounts"
+    assert rows_text(1200, 100) == "1,200 snapshots of 100 accounts"
+    assert range_text(float("-inf"), 5.0) == "up to 5"
+    assert range_text(5.0, 7.5) == "5 to 7.5"
+    assert range_text(7.5, float("inf")) == "above 7.5"
