@@ -51,6 +51,11 @@ class Place:
         """Where files of runs go; None where the server decides."""
         return None if self.folder is None else (self.folder / ARTIFACTS).as_uri()
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read; of a server nobody knows before asking."""
+        return self.folder is None or Path(self.uri.removeprefix(_SQLITE)).is_file()
+
     def client(self) -> Any:
         """Open the registry; an embedded one is created where there is none.
 
