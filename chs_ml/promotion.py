@@ -160,8 +160,8 @@ def retrain(
 def _not_judged(registry: Registry, version: Version, champion: Version) -> Promotion:
     reason = (
         "The recipe has no snapshot_date, so nothing tells which rows the champion has seen: the two were "
-        f"not compared. Version {version.number} is the challenger; judge it on accounts whose outcome became "
-        "known after both were trained: `chs-ml promote TABLE --unseen`, or training/retrain.py with "
+        f"not compared. Version {version.number} is the challenger; judge it on accounts whose outcome "
+        "became known after both were trained: `chs-ml promote TABLE --unseen`, or training/retrain.py with "
         "--unseen TABLE."
     )
     registry.tag(version, {"gate": "not judged", "gate_reasons": reason[:500]})
