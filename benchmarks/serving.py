@@ -304,6 +304,7 @@ def compare_spark(model: HealthModel, said: argparse.Namespace, folder: Path) ->
     source = folder / "spark.parquet"
     write_portfolio(said.rows, source)
     texts = () if model.trees is None else model.trees.models
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # or workers take whatever python3 is on the path
     session = SparkSession.builder.master("local[*]").config("spark.ui.enabled", "false").getOrCreate()
     try:
         table = session.read.parquet(str(source))

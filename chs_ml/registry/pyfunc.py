@@ -49,8 +49,9 @@ class HealthScorer(PythonModel):  # type: ignore[misc] # MLflow is not looked in
 def signature(model: HealthModel) -> ModelSignature:
     """Inputs by name, each of any type, and the published columns.
 
-    MLflow's own types refuse what the model reads without trouble (whole numbers for "double", category
-    columns, dates and yes/no for "string"); reading values is the business of the model's input schema.
+    MLflow 3.17's own types refuse what the model reads without trouble: "double" refuses whole numbers (with
+    and without gaps), yes/no, numbers as text and category columns; "string" refuses category columns, whole
+    numbers, yes/no and dates. Reading values is the business of the model's input schema.
     """
     inputs = [ColSpec(AnyType(), metric.name, required=metric.required) for metric in model.schema.metrics]
     if model.schema.needs_dates and model.carried.snapshot_date is not None:
