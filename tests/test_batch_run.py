@@ -197,11 +197,11 @@ def test_a_table_that_may_not_be_read_is_named(source: Path, tmp_path: Path) -> 
 
 RUNNER = """
 import os, sys
-from chs_ml.batch import prepare
+from chs_ml.batch import Reasons, prepare
 from chs_ml.batch_run import Options, run_batch
 from chs_ml.bundle import load_model
 model = load_model(sys.argv[1])
-prepare(model, reasons=0)  # or most kills would meet a run that has not begun
+prepare(model, Reasons())  # or most kills would meet a run that has not begun
 for line in sys.stdin:  # each line names a target: starting interpreters takes long
     child = os.fork()
     if child == 0:
