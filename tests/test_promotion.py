@@ -177,3 +177,25 @@ def test_training_registers_with_charts_and_documents(tmp_path: Path) -> None:
     assert set(charts) == {f"charts/{name}.png" for name in ("calibration", "capture", "tiers", "weights")}
     for path in (tmp_path / "registry").rglob("*.png"):
         assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.slow
+def test_two_processes_that_train_and_register_at_once_on_a_new_database_both_succeed(tmp_path: Path) -> None:
+    write_table(table(), tmp_path / "data.csv")
+    data = {"path": "data.csv", "account": "account", "outcome": "churned", "snapshot_date": "month",
+            "horizon_days": 30}  # fmt: skip
+    recipe = {"data": data, "model": {"kind": "scorecard", "bootstrap": 0, "folds": 3}}
+    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe))
+    code = "from chs_ml.cli import main; main()"
+    command = [sys.executable, "-c", code, "train", str(tmp_path / "recipe.toml"), "--register", "--json",
+               "--registry", str(tmp_path / "registry"), "--out"]  # fmt: skip
+    runs = [
+        subprocess.Popen([*command, str(tmp_path / f"model-{i}")], stdout=subprocess.PIPE, text=True)
+        for i in range(2)
+    ]
+    told = [json.loads(run.communicate()[0]) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert {one["registered"] for one in told} == {f"models:/customer-health/{i}" for i in (1, 2)}
+    registry = Registry.at(tmp_path / "registry")
+    scores = [registry.load(number).score(table()) for number in (1, 2)]
+    pd.testing.assert_frame_equal(*scores, check_exact=True)
