@@ -1,6 +1,7 @@
 """Where a registry lives, and how it is opened by several processes at once."""
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -104,6 +105,8 @@ def _mlflow() -> Any:
         import mlflow
     except ImportError as error:
         raise RegistryError("The registry needs the extra `mlflow`: pip install 'chs-ml[mlflow]'.") from error
+    # a new database is no news to those who asked for one
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     return mlflow
 
 

@@ -1,7 +1,6 @@
 """The registry itself: register, load, promote, roll back."""
 
 import tempfile
-import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -98,10 +97,7 @@ class Registry:
         -------
         Version
         """
-        with warnings.catch_warnings():
-            # it asks for type hints, of which it would make a schema that refuses what the model reads
-            warnings.filterwarnings("ignore", message=".*type hints", category=UserWarning)
-            from chs_ml.registry import charts, pyfunc, recording
+        from chs_ml.registry import charts, pyfunc, recording
 
         client, experiment = self.client, self._experiment()
         self._make_sure_of_the_name()
