@@ -203,7 +203,7 @@ def posted(connection: http.client.HTTPConnection, path: str, body: bytes) -> fl
 
 def median_ms(port: int, path: str, body: bytes, seconds: float) -> float:
     """Median milliseconds of requests one after the other over one connection, after five unmeasured ones."""
-    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     times, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 10:
         times.append(posted(connection, path, body))
@@ -272,7 +272,10 @@ def bombard(port: int, bodies: list[tuple[str, Any]], *, seconds: float) -> tupl
     errors: list[str] = []
 
     def client(path: str, accounts: list[dict[str, float]]) -> None:
-        connection, body = http.client.HTTPConnection("127.0.0.1", port), json.dumps({"accounts": accounts})
+        connection, body = (
+            http.client.HTTPConnection("127.0.0.1", port, timeout=60),
+            json.dumps({"accounts": accounts}),
+        )
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             try:
@@ -301,6 +304,7 @@ def compare_spark(model: HealthModel, said: argparse.Namespace, folder: Path) ->
     source = folder / "spark.parquet"
     write_portfolio(said.rows, source)
     texts = () if model.trees is None else model.trees.models
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # or workers take whatever python3 is on the path
     session = SparkSession.builder.master("local[*]").config("spark.ui.enabled", "false").getOrCreate()
     try:
         table = session.read.parquet(str(source))

@@ -1,13 +1,16 @@
 """Scoring a file: streamed, in order, no row lost, and summed up for the people who act on it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from chs_ml.errors import InputError
+from chs_ml.errors import InputError, first_few
 from chs_ml.explanation import score_and_explain
 from chs_ml.health_model import HealthModel
 from chs_ml.ordered import in_order
@@ -22,6 +25,40 @@ Rows = Callable[[int], None]
 """Called with the number of rows scored so far."""
 
 
+@dataclass(frozen=True)
+class Reasons:
+    """Which reasons a run tells.
+
+    Attributes
+    ----------
+    n : int
+        Columns of reasons per row.
+    below : float, optional
+        Only rows with a health score below it get reasons.
+    """
+
+    n: int = 0
+    below: float | None = None
+
+    @classmethod
+    def of(cls, model: HealthModel, n: int, *, below: str | None = None) -> Reasons:
+        """Read what was asked for; `below` names a tier of the model.
+
+        Raises
+        ------
+        InputError
+            Where n is negative, or the model has no such tier.
+        """
+        if n < 0:
+            raise InputError(f"The number of reasons must not be negative; got {n}.")
+        if below is None:
+            return cls(n)
+        bounds = dict(zip(model.tiers.names, model.tiers.lower_bounds, strict=True))
+        if below not in bounds:
+            raise InputError(f"Reasons below a tier need one of {first_few(bounds)}; got {below!r}.")
+        return cls(n, bounds[below])
+
+
 def score_file(
     model: HealthModel,
     source: str | Path,
@@ -29,6 +66,7 @@ def score_file(
     *,
     rows: int = ROWS_AT_ONCE,
     reasons: int = 0,
+    below: str | None = None,
     progress: Rows | None = None,
 ) -> PortfolioSummary:
     """Score a table from file to file.
@@ -47,6 +85,8 @@ def score_file(
         Rows per chunk; the numbers do not depend on it.
     reasons : int
         Adds so many columns ``reason_1 ...``: what costs an account most points.
+    below : str, optional
+        A tier: only accounts in a less healthy one get reasons, which saves the time of the others.
     progress : callable, optional
         Called with the rows scored so far.
 
@@ -60,14 +100,13 @@ def score_file(
     TableError
         Where the source cannot be read or lacks a required column, or the target cannot be written.
     InputError
-        Where `reasons` is negative.
+        Where `reasons` is negative, or the model has no tier `below`.
     """
-    if reasons < 0:
-        raise InputError(f"The number of reasons must not be negative; got {reasons}.")
+    wanted = Reasons.of(model, reasons, below=below)
     tally, held = PortfolioTally(model.tiers, model.carried), []
     with TableWriter(target) as writer:
         done = 0
-        for frame, scores in scored_chunks(model, iter_table(source, rows=rows), reasons=reasons):
+        for frame, scores in scored_chunks(model, iter_table(source, rows=rows), wanted):
             held.append(frame.loc[sorted(tally.add(frame, scores))])
             writer.write(scores)
             done += len(frame)
@@ -82,26 +121,35 @@ def score_file(
 
 
 def scored_chunks(
-    model: HealthModel, frames: Iterable[pd.DataFrame], *, reasons: int = 0
+    model: HealthModel, frames: Iterable[pd.DataFrame], reasons: Reasons
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Each frame with its scores and columns of reasons, in order, scored on all cores."""
-    prepare(model, reasons=reasons)
+    prepare(model, reasons)
     yield from in_order(lambda frame: (frame, scored_chunk(model, frame, reasons)), frames)
 
 
-def prepare(model: HealthModel, *, reasons: int) -> None:
+def prepare(model: HealthModel, reasons: Reasons) -> None:
     """Build what all workers share, before the first of them needs it."""
     if model.trees is not None:
-        model.trees.prepare(tables=reasons > 0)
+        model.trees.prepare(tables=reasons.n > 0)
 
 
-def scored_chunk(model: HealthModel, frame: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Scores of a chunk, with columns of n reasons, on one thread: others work on other chunks."""
-    if n == 0:
+def scored_chunk(model: HealthModel, frame: pd.DataFrame, reasons: Reasons) -> pd.DataFrame:
+    """Scores of a chunk, with columns of reasons, on one thread: others work on other chunks."""
+    if reasons.n == 0:
         return model.score(frame, threads=1)
-    scores, why = score_and_explain(model, frame, threads=1)
-    told: list[list[str]] = why.reasons(n, side="against").to_list()
-    columns = {f"reason_{i + 1}": [r[i] if i < len(r) else None for r in told] for i in range(n)}
+    if reasons.below is None:
+        scores, why = score_and_explain(model, frame, threads=1)
+        told: list[list[str]] = why.reasons(reasons.n, side="against").to_list()
+    else:
+        scores = model.score(frame, threads=1)
+        told = [[] for _ in range(len(frame))]
+        rows = np.flatnonzero(scores["health_score"].to_numpy(dtype=np.float64) < reasons.below)
+        if len(rows):
+            _, why = score_and_explain(model, frame.iloc[rows], threads=1)
+            for row, text in zip(rows, why.reasons(reasons.n, side="against"), strict=True):
+                told[row] = text
+    columns = {f"reason_{i + 1}": [r[i] if i < len(r) else None for r in told] for i in range(reasons.n)}
     return pd.concat([scores, pd.DataFrame(columns, index=frame.index, dtype="str")], axis=1)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 import chs_ml
-from chs_ml.batch import ROWS_AT_ONCE, Rows, prepare, scored_chunk
+from chs_ml.batch import ROWS_AT_ONCE, Reasons, Rows, prepare, scored_chunk
 from chs_ml.errors import InputError, TableError
 from chs_ml.files import write_atomically
 from chs_ml.fingerprints import file_fingerprint
@@ -45,6 +45,8 @@ class Options:
         What the model is called; with the input's fingerprint it says what a run has done.
     reasons : int
         Columns of reasons per row.
+    below : str, optional
+        A tier: only accounts in a less healthy one get reasons.
     stamp : bool
         Adds columns ``model_version`` and ``input_fingerprint``.
     rows : int
@@ -53,6 +55,7 @@ class Options:
 
     version: str
     reasons: int = 0
+    below: str | None = None
     stamp: bool = False
     rows: int = ROWS_AT_ONCE
 
@@ -154,6 +157,7 @@ def _key(file: Path, options: Options) -> dict[str, Any]:
         "input": fingerprint,
         "model_version": options.version,
         "reasons": options.reasons,
+        "below": options.below,
         "stamp": options.stamp,
         "chs_ml": chs_ml.__version__,
     }
@@ -173,12 +177,13 @@ def _scored_file(
     progress: Rows | None,
 ) -> dict[str, Any]:
     chunks = _Chunks.at(goal, {**key, "rows": options.rows})
-    prepare(model, reasons=options.reasons)
+    reasons = Reasons.of(model, options.reasons, below=options.below)
+    prepare(model, reasons)
 
     def work(part: tuple[int, pd.DataFrame]) -> int:
         i, frame = part
         if not chunks.has(i):
-            chunks.put(i, _stamped(scored_chunk(model, frame, options.reasons), key, options))
+            chunks.put(i, _stamped(scored_chunk(model, frame, reasons), key, options))
         return int(frame.index[-1]) + 1
 
     count = 0

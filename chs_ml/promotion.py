@@ -124,7 +124,9 @@ def _first(registry: Registry, version: Version, model: HealthModel) -> Promotio
     return Promotion(promoted=passed, challenger=version, champion=None, verdict=None, reasons=reasons)
 
 
-def retrain(recipe: Recipe, registry: Registry, *, progress: Progress = silent) -> Promotion:
+def retrain(
+    recipe: Recipe, registry: Registry, *, unseen: pd.DataFrame | None = None, progress: Progress = silent
+) -> Promotion:
     """Retrain, validate, register, and promote where the gate lets the new model pass.
 
     The health scale stays where the champion has it, unless the recipe moves it: points mean the same after
@@ -136,6 +138,10 @@ def retrain(recipe: Recipe, registry: Registry, *, progress: Progress = silent) 
         With ``[data] path``, or raw tables.
     registry : Registry
         Where the model goes.
+    unseen : DataFrame of shape (n, any), optional
+        Rows with outcomes that neither model was trained on: the gate judges on them. Without it, it judges
+        on the recipe's own rows after the training of both; a table without snapshot dates does not say which
+        those are, so that the new model stays the challenger.
     progress : callable, optional
         As in `train`.
     """
@@ -144,7 +150,22 @@ def retrain(recipe: Recipe, registry: Registry, *, progress: Progress = silent) 
         recipe = anchored_as(recipe, registry.load(champion.number))
     dataset = build_dataset(recipe)
     version = registry.register(train(dataset, recipe, progress=progress))
+    if unseen is not None:
+        return promote(registry, unseen, which=version.number, unseen=True)
+    if champion is not None and dataset.snapshot_date is None:
+        return _not_judged(registry, version, champion)
     return promote(registry, outcome_table(recipe), which=version.number)
+
+
+def _not_judged(registry: Registry, version: Version, champion: Version) -> Promotion:
+    reason = (
+        "The recipe has no snapshot_date, so nothing tells which rows the champion has seen: the two were "
+        f"not compared. Version {version.number} is the challenger; judge it on accounts whose outcome "
+        "became known after both were trained: `chs-ml promote TABLE --unseen`, or training/retrain.py with "
+        "--unseen TABLE."
+    )
+    registry.tag(version, {"gate": "not judged", "gate_reasons": reason[:500]})
+    return Promotion(promoted=False, challenger=version, champion=champion, verdict=None, reasons=(reason,))
 
 
 def outcome_table(recipe: Recipe) -> pd.DataFrame:

@@ -146,3 +146,17 @@ def test_what_cannot_be_scored_leaves_no_file(model: HealthModel, tmp_path: Path
     with pytest.raises(InputError, match="must not be negative"):
         score_file(model, tmp_path / "in.csv", tmp_path / "out.csv", reasons=-1)
     assert {path.name for path in tmp_path.iterdir()} == {"in.csv"}
+
+
+def test_reasons_only_below_a_tier(model: HealthModel, tmp_path: Path) -> None:
+    write_table(hostile(), tmp_path / "in.parquet")
+    score_file(model, tmp_path / "in.parquet", tmp_path / "all.parquet", reasons=2)
+    score_file(model, tmp_path / "in.parquet", tmp_path / "some.parquet", reasons=2, below="Healthy", rows=90)
+    everyone, some = read_table(tmp_path / "all.parquet"), read_table(tmp_path / "some.parquet")
+    worse = everyone["tier"].isin(["At-Risk", "Critical"])
+    assert 0 < worse.sum() < len(everyone)
+    for name in ("reason_1", "reason_2"):
+        pd.testing.assert_series_equal(some[name], everyone[name].where(worse, None))
+    pd.testing.assert_frame_equal(some.iloc[:, :-2], everyone.iloc[:, :-2])
+    with pytest.raises(InputError, match="'Healthy', 'At-Risk', 'Critical'; got 'Fine'"):
+        score_file(model, tmp_path / "in.parquet", tmp_path / "x.parquet", reasons=1, below="Fine")

@@ -197,9 +197,11 @@ def test_a_table_that_may_not_be_read_is_named(source: Path, tmp_path: Path) -> 
 
 RUNNER = """
 import os, sys
+from chs_ml.batch import Reasons, prepare
 from chs_ml.batch_run import Options, run_batch
 from chs_ml.bundle import load_model
 model = load_model(sys.argv[1])
+prepare(model, Reasons())  # or most kills would meet a run that has not begun
 for line in sys.stdin:  # each line names a target: starting interpreters takes long
     child = os.fork()
     if child == 0:
@@ -237,9 +239,10 @@ def test_fifty_kills_at_any_moment_lose_and_double_nothing(source: Path, tmp_pat
             for path in target.rglob("[!.]*.parquet"):  # never half
                 if not any(part.startswith(".") for part in path.relative_to(target).parts):
                     assert comparable(read_table(path)) == whole[str(path.relative_to(target))[:-8]]
+            longest *= 0.7 if ended == 0 else 1.1  # so that some runs end, on any machine
             if ended == 0:  # nothing to kill any more: start anew
                 assert {str(p.relative_to(target))[:-8] for p in target.rglob("*.parquet")} == set(whole)
-                targets, longest = targets + 1, longest * 0.8
+                targets += 1
     run_batch(small_model(), source, target, options=Options(version="v", rows=100))
     for name, rows in whole.items():
         assert comparable(read_table(target / f"{name}.parquet")) == rows

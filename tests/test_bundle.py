@@ -251,6 +251,37 @@ def test_every_edit_is_refused_or_harmless(saved: Path, model: HealthModel) -> N
     assert refused >= 280  # what passes changed white space of the manifest, or nothing
 
 
+MUTATOR = """
+import sys
+from pathlib import Path
+import numpy as np
+from chs_ml.bundle import load_model
+from chs_ml.errors import BundleError
+from tests.small_model import customers
+from tests.test_bundle import mutated
+folder, name, rng, refused = Path(sys.argv[1]), sys.argv[2], np.random.default_rng(2), 0
+frame, whole = customers().head(20), (folder / name).read_bytes()
+expected = load_model(folder).score(frame)
+for _ in range(300):
+    (folder / name).write_bytes(mutated(whole, rng))
+    try:
+        assert load_model(folder).score(frame).equals(expected), "another score, silently"
+    except BundleError:
+        refused += 1
+print(refused)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["manifest", "scorecard", "report", "trees"])
+def test_three_hundred_edits_of_each_file_never_end_the_interpreter(saved: Path, kind: str) -> None:
+    name = listed(saved, kind).name
+    command = [sys.executable, "-c", MUTATOR, str(saved), name]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr  # LightGBM on damaged text would end it by a signal
+    assert int(run.stdout) >= 270  # what passes changed white space of the manifest, or nothing
+
+
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     position = int(rng.integers(len(content)))
     byte = bytes([int(rng.integers(256))])

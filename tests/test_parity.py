@@ -1,14 +1,18 @@
-"""Every door gives the same bits: frame, mapping, files, MLflow and HTTP; alone, together and shuffled."""
+"""Every door gives the same bits: frame, mapping, files, command line, HTTP, MLflow; alone and together.
 
-import json
+Spark is compared in `test_spark`, by the same rows.
+"""
+
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from chs_ml.batch import score_file
+from chs_ml.cli import app
 from chs_ml.table import read_table, write_table
 from tests.hostile_rows import comparable, hostile_table
 from tests.small_model import small_model
@@ -61,17 +65,44 @@ def test_files(table: pd.DataFrame, expected: list[tuple[Any, ...]], ending: str
     assert comparable(read) == expected
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_command_line(
+    table: pd.DataFrame, expected: list[tuple[Any, ...]], ending: str, tmp_path: Path
+) -> None:
+    small_model().save(tmp_path / "model")
+    order = np.random.default_rng(2).permutation(len(table))
+    write_table(table, tmp_path / f"in.{ending}")
+    write_table(table.iloc[order], tmp_path / f"shuffled.{ending}")
+    for name, rows in (("in", expected), ("shuffled", [expected[i] for i in order])):
+        for more in ([], ["--resume"]):
+            places = [str(tmp_path / place) for place in ("model", f"{name}.{ending}", "out.parquet")]
+            ran = CliRunner().invoke(app, ["score", *places, *more])
+            assert ran.exit_code == 0, ran.output
+            assert comparable(read_table(tmp_path / "out.parquet")) == rows
+            (tmp_path / "out.parquet").unlink()
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_http(table: pd.DataFrame, expected: list[tuple[Any, ...]]) -> None:
     pytest.importorskip("fastapi", reason="needs the extra serve")
-    from chs_ml.service.app import _Scorer
-    from chs_ml.service.requests import Limits
+    pytest.importorskip("httpx", reason="the test client needs httpx")
+    from starlette.testclient import TestClient
 
-    scorer = _Scorer(small_model(), "v", Limits())
-    rows = scorer.rows(json.dumps({"accounts": rows_of(table)}).encode())
-    together = json.loads(json.dumps(scorer.scores(rows, {})))["scores"]
-    assert comparable(pd.DataFrame(together, dtype=object)) == expected
-    alone = [json.loads(json.dumps(scorer.scores([row], {})))["scores"][0] for row in rows[:QUICK]]
-    assert comparable(pd.DataFrame(alone, dtype=object)) == expected[:QUICK]
+    from chs_ml.service import create_app
+
+    rows = rows_of(table)
+    order = np.random.default_rng(3).permutation(len(rows))
+    with TestClient(create_app(small_model(), version="v")) as client:
+
+        def scores(some: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+            answer = client.post("/score", json={"accounts": some})
+            assert answer.status_code == 200, answer.text[:300]
+            return comparable(pd.DataFrame(answer.json()["scores"], dtype=object))
+
+        assert scores(rows) == expected
+        assert scores([rows[i] for i in order]) == [expected[i] for i in order]
+        alone = [scores([row])[0] for row in rows]
+    assert alone == expected
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -80,5 +111,9 @@ def test_mlflow(table: pd.DataFrame, expected: list[tuple[Any, ...]], tmp_path: 
     from chs_ml.registry.pyfunc import save_for_mlflow
 
     save_for_mlflow(small_model(), tmp_path / "model")
-    found = mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(table)
-    assert comparable(found) == expected
+    scorer = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    assert comparable(scorer.predict(table)) == expected
+    order = np.random.default_rng(4).permutation(len(table))
+    assert comparable(scorer.predict(table.iloc[order])) == [expected[i] for i in order]
+    some = range(0, len(table), max(1, len(table) // 200))
+    assert [comparable(scorer.predict(table.iloc[[i]]))[0] for i in some] == [expected[i] for i in some]

@@ -14,7 +14,7 @@ pytest.importorskip("mlflow", reason="needs the extra mlflow")
 from typer.testing import CliRunner
 
 from chs_ml.cli import app
-from chs_ml.promotion import anchored_as, promote
+from chs_ml.promotion import anchored_as, promote, retrain
 from chs_ml.recipe import GateSpec, load_recipe
 from chs_ml.registry import CHALLENGER, CHAMPION, Registry
 from chs_ml.table import write_table
@@ -131,3 +131,71 @@ def test_the_scheduled_script_trains_judges_and_promotes(root: Path, tmp_path: P
     assert second.returncode == 1, second.stderr  # the same data teach nothing new
     assert "is not promoted" in second.stdout
     assert registry.version(2).tags["data_fingerprint"] == registry.version(1).tags["data_fingerprint"]
+
+
+def test_without_dates_a_second_model_waits_for_rows_that_neither_has_seen(tmp_path: Path) -> None:
+    first, later = table(accounts=600, months=1), table(accounts=400, months=1, seed=9)
+    undated = first.drop(columns="month")
+    write_table(undated, tmp_path / "data.parquet")
+    recipe = load_recipe(
+        {
+            "data": {"path": str(tmp_path / "data.parquet"), "account": "account", "outcome": "churned"},
+            "model": {"kind": "scorecard", "bootstrap": 0, "folds": 3},
+            "gate": {"bootstrap": 200},
+        }
+    )
+    registry = Registry.at(tmp_path / "registry")
+    assert registry.find(CHAMPION) is None
+    assert not (tmp_path / "registry").exists()  # reading creates nothing
+    registry.promote(registry.register(trained(table(), "tickets", "noise")))
+    found = retrain(recipe, registry)
+    assert (found.promoted, found.verdict) == (False, None)
+    assert "were not compared" in found.to_text()
+    assert "--unseen" in found.to_text()
+    assert registry.version(CHALLENGER).tags["gate"] == "not judged"
+    judged = retrain(recipe, registry, unseen=later)
+    assert judged.promoted, judged.to_text()
+    assert judged.verdict is not None
+    assert judged.verdict.rows == 400
+
+
+def test_training_registers_with_charts_and_documents(tmp_path: Path) -> None:
+    write_table(table(), tmp_path / "data.csv")
+    data = {"path": "data.csv", "account": "account", "outcome": "churned", "snapshot_date": "month",
+            "horizon_days": 30}  # fmt: skip
+    recipe = {"data": data, "model": {"kind": "scorecard", "bootstrap": 0, "folds": 3}}
+    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe))
+    place = ("--registry", tmp_path / "registry", "--name", "mine")
+    model = ("--out", tmp_path / "model")
+    code, out, err = run("train", tmp_path / "recipe.toml", *model, "--register", *place, "--json")
+    assert code == 0, err
+    assert json.loads(out)["registered"] == "models:/mine/1"
+    registry = Registry.at(tmp_path / "registry", name="mine")
+    version = registry.version(CHALLENGER)
+    assert version.tags["fingerprint"] == json.loads(out)["fingerprint"]
+    charts = {item.path: item for item in registry.client.list_artifacts(version.run_id, "charts")}
+    assert set(charts) == {f"charts/{name}.png" for name in ("calibration", "capture", "tiers", "weights")}
+    for path in (tmp_path / "registry").rglob("*.png"):
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.slow
+def test_two_processes_that_train_and_register_at_once_on_a_new_database_both_succeed(tmp_path: Path) -> None:
+    write_table(table(), tmp_path / "data.csv")
+    data = {"path": "data.csv", "account": "account", "outcome": "churned", "snapshot_date": "month",
+            "horizon_days": 30}  # fmt: skip
+    recipe = {"data": data, "model": {"kind": "scorecard", "bootstrap": 0, "folds": 3}}
+    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(recipe))
+    code = "from chs_ml.cli import main; main()"
+    command = [sys.executable, "-c", code, "train", str(tmp_path / "recipe.toml"), "--register", "--json",
+               "--registry", str(tmp_path / "registry"), "--out"]  # fmt: skip
+    runs = [
+        subprocess.Popen([*command, str(tmp_path / f"model-{i}")], stdout=subprocess.PIPE, text=True)
+        for i in range(2)
+    ]
+    told = [json.loads(run.communicate()[0]) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert {one["registered"] for one in told} == {f"models:/customer-health/{i}" for i in (1, 2)}
+    registry = Registry.at(tmp_path / "registry")
+    scores = [registry.load(number).score(table()) for number in (1, 2)]
+    pd.testing.assert_frame_equal(*scores, check_exact=True)

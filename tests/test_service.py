@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 pytest.importorskip("httpx", reason="the test client needs httpx")
@@ -139,11 +141,82 @@ def test_the_documents_describe_the_model(client: TestClient) -> None:
     assert client.get("/score").status_code == 405
 
 
+def of_schema(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that a JSON schema of the service allows."""
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    plain = {
+        "number": st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False)),
+        "string": st.one_of(st.text(max_size=8), st.sampled_from(["12", " ", "inf", "nan", "2025-02-30"])),
+        "boolean": st.booleans(),
+        "null": st.none(),
+    }
+    if kinds == ["object"]:
+        inner = {name: of_schema(part) for name, part in schema["properties"].items()}
+        required = {name: inner.pop(name) for name in schema.get("required", ()) if name in inner}
+        return st.fixed_dictionaries(required, optional=inner)
+    if kinds == ["array"]:
+        return st.lists(of_schema(schema["items"]), min_size=schema["minItems"], max_size=4)
+    return st.one_of(*(plain[kind] for kind in kinds))
+
+
+def fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value is what a JSON schema of the service says."""
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    python = {"number": (int, float), "integer": int, "string": str, "boolean": bool, "null": type(None),
+              "object": dict, "array": list}  # fmt: skip
+    if not any(isinstance(value, python[kind]) for kind in kinds):
+        return False
+    if isinstance(value, dict):
+        said, more = schema.get("properties", {}), schema.get("additionalProperties", {})
+        named = all(fits(value[name], said[name]) for name in said if name in value)
+        others = (
+            [v for name, v in value.items() if name not in said] if isinstance(more, dict) and more else []
+        )
+        return named and set(schema.get("required", ())) <= set(value) and all(fits(v, more) for v in others)
+    if isinstance(value, list):
+        return all(fits(item, schema["items"]) for item in value)
+    return value in schema["enum"] if "enum" in schema else True
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["accounts", *METRICS, "x"]), inner, max_size=3),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/score", "/explain"])
+@pytest.mark.parametrize("examples", [40, pytest.param(1000, marks=pytest.mark.slow)])
+def test_every_answer_is_one_that_the_documents_promise(client: TestClient, path: str, examples: int) -> None:
+    """Bodies that the documents allow, and any other JSON: no 500, and every answer as documented."""
+    told = client.get("/openapi.json").json()["paths"][path]["post"]
+    allowed = of_schema(told["requestBody"]["content"]["application/json"]["schema"])
+
+    @settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(body=st.one_of(allowed, JSON))
+    def check(body: Any) -> None:
+        answer = client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+        assert str(answer.status_code) in told["responses"], answer.text
+        schema = told["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+        assert fits(answer.json(), schema), answer.text
+
+    check()
+
+    @settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(body=allowed)
+    def accepted(body: Any) -> None:
+        answer = client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+        assert answer.status_code == 200, answer.text
+
+    accepted()
+
+
 @pytest.mark.slow
 def test_no_answer_contradicts_the_documents() -> None:
     schemathesis = pytest.importorskip("schemathesis", reason="looks for answers that contradict OpenAPI")
-    from hypothesis import HealthCheck, given, settings
-
     app = create_app(small_model(), version="v7", limits=Limits(rows=50))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     for path, method in (("/score", "POST"), ("/explain", "POST"), ("/model", "GET"), ("/health", "GET")):

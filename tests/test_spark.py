@@ -62,6 +62,16 @@ def test_scores_are_those_of_one_machine(table: Any) -> None:
         assert found[name].tolist() == expected[name].tolist()
 
 
+def test_ten_thousand_rows_shuffled_over_partitions(session: Any, tmp_path: Path) -> None:
+    rows = hostile_table(10_000)
+    rows["name"] = [f"{i:05d}" for i in range(len(rows))]  # a kept column tells which row it was
+    rows.to_parquet(tmp_path / "hostile.parquet", index=False)
+    shuffled = session.read.parquet(str(tmp_path / "hostile.parquet")).repartition(7)
+    found = spark.score(shuffled, small_model()).toPandas()
+    assert found["name"].to_list() != rows["name"].to_list()
+    assert comparable(found.sort_values("name")) == comparable(small_model().score(rows))
+
+
 def test_explanations_too(table: Any) -> None:
     local = hostile_table(500)
     why = explain(small_model(), local)

@@ -25,6 +25,9 @@ def score(
         help="Where to write: csv, csv.gz or parquet, by its ending; of a folder a folder."
     ),
     reasons: int = typer.Option(0, min=0, help="Columns of reasons per row; slow on large tables."),
+    below: str | None = typer.Option(
+        None, "--reasons-below", help="Tier; only accounts in a less healthy one get reasons."
+    ),
     resume: bool = typer.Option(
         False, "--resume", help="Go on after a kill; do nothing where all is done. Always so for folders."
     ),
@@ -41,7 +44,7 @@ def score(
     if resume or stamp or table.is_dir():
         from chs_ml.batch_run import Options, run_batch
 
-        options = Options(version=fingerprint_of(model), reasons=reasons, stamp=stamp)
+        options = Options(version=fingerprint_of(model), reasons=reasons, below=below, stamp=stamp)
         with progress_bars() as show:
             run = run_batch(
                 loaded, table, output, options=options, progress=lambda done: show("scoring rows", done, 0)
@@ -50,7 +53,12 @@ def score(
         return
     with progress_bars() as show:
         summary = score_file(
-            loaded, table, output, reasons=reasons, progress=lambda done: show("scoring rows", done, 0)
+            loaded,
+            table,
+            output,
+            reasons=reasons,
+            below=below,
+            progress=lambda done: show("scoring rows", done, 0),
         )
     say(as_json({"output": str(output), **summary.to_dict()}) if json else f"{summary}\n\nScores: {output}")
 

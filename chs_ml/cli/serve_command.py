@@ -26,9 +26,12 @@ def serve(
     except ImportError as error:
         raise InputError("`serve` needs the extra `serve`: pip install 'chs-ml[serve]'.") from error
     limits = service.Limits(rows=max_rows, body_bytes=max_megabytes * 1024 * 1024)
-    app = service.create_app(load_model(model), version=fingerprint_of(model), limits=limits)
+    loaded = load_model(model)
+    app = service.create_app(loaded, version=fingerprint_of(model), limits=limits)
     if describe or json:
         say(as_json(app.openapi()))
         return
+    if loaded.trees is not None:
+        loaded.trees.prepare(tables=True)  # or the first explanation would keep all others waiting
     remark(f"Serving {model} at http://{host}:{port} (documentation: /docs). Stop with Ctrl+C.")
     service.serve(app, host=host, port=port)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from chs_ml.cli.data_commands import DATA, JSON
+from chs_ml.cli.registry_commands import NAME, REGISTRY
 from chs_ml.cli.running import Progress, as_json, progress_bars, say
 
 if TYPE_CHECKING:
     from chs_ml.health_model import HealthModel
     from chs_ml.recipe import Recipe
+    from chs_ml.registry import Version
 
 
 def train(
@@ -21,6 +23,11 @@ def train(
         None, help="Folder of the model; models/<name of the recipe> by default."
     ),
     threads: int | None = typer.Option(None, min=1, help="Threads; the model does not depend on it."),
+    register: bool = typer.Option(
+        False, "--register", help="Put the model into the registry too, as the challenger."
+    ),
+    registry: str | None = REGISTRY,
+    name: str = NAME,
     json: bool = JSON,
 ) -> None:
     """Train a model, judge it on rows it has not seen, and save it.
@@ -43,13 +50,23 @@ def train(
     clock.next("saving")
     fingerprint = bundle.save_model(model, place)
     log = _write_run_log(place, clock, recipe=recipe, spec=spec, fingerprint=fingerprint)
+    version = _registered(model, registry, name) if register else None
     if json:
-        say(as_json({"model": str(place), "run_log": str(log), **_result(model, fingerprint)}))
+        told = {} if version is None else {"registered": version.uri}
+        say(as_json({"model": str(place), "run_log": str(log), **told, **_result(model, fingerprint)}))
         return
     from chs_ml.cli.texts import training_text
 
     say(training_text(model))
     say(f"\nModel: {place}\nRun log: {log}")
+    if version is not None:
+        say(f"Registered as the challenger: {version.uri}")
+
+
+def _registered(model: "HealthModel", registry: str | None, name: str) -> "Version":
+    from chs_ml.registry import Registry
+
+    return Registry.at(registry, name=name).register(model)
 
 
 def _with(recipe: "Recipe", *, data: Path | None, threads: int | None) -> "Recipe":

@@ -77,8 +77,11 @@ class _Lines:
         return self if known.all() else self.take(known)
 
     @classmethod
-    def joined(cls, parts: Sequence["_Lines"]) -> "_Lines":
-        return cls(*(np.concatenate([getattr(part, of.name) for part in parts]) for of in fields(cls)))
+    def joined(cls, parts: list["_Lines"]) -> "_Lines":
+        """All lines together; the list is emptied, so that each column is freed once its copy stands."""
+        columns = [[getattr(part, of.name) for part in parts] for of in fields(cls)]
+        parts.clear()
+        return cls(*(np.concatenate(columns.pop(0)) for _ in fields(cls)))
 
 
 @dataclass

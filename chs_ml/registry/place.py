@@ -1,6 +1,7 @@
 """Where a registry lives, and how it is opened by several processes at once."""
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -51,6 +52,11 @@ class Place:
         """Where files of runs go; None where the server decides."""
         return None if self.folder is None else (self.folder / ARTIFACTS).as_uri()
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read; of a server nobody knows before asking."""
+        return self.folder is None or Path(self.uri.removeprefix(_SQLITE)).is_file()
+
     def client(self) -> Any:
         """Open the registry; an embedded one is created where there is none.
 
@@ -99,6 +105,8 @@ def _mlflow() -> Any:
         import mlflow
     except ImportError as error:
         raise RegistryError("The registry needs the extra `mlflow`: pip install 'chs-ml[mlflow]'.") from error
+    # a new database is no news to those who asked for one
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     return mlflow
 
 

@@ -27,30 +27,35 @@ OUTPUTS = {
 }
 
 
-class HealthScorer(PythonModel):  # type: ignore[misc] # MLflow is not looked into
-    """Scores frames with the bundle that MLflow has unpacked."""
+# MLflow asks for type hints, of which it would make a schema that refuses what the model reads, and overrides
+# filters while it does; recorded warnings are not shown
+with warnings.catch_warnings(record=True):
 
-    def load_context(self, context: Any) -> None:
-        """Load the bundle."""
-        self.model = load_model(context.artifacts[BUNDLE])
+    class HealthScorer(PythonModel):  # type: ignore[misc] # MLflow is not looked into
+        """Scores frames with the bundle that MLflow has unpacked."""
 
-    # without annotations: MLflow would take them for a schema
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """Score rows: the published columns, one row per input row, same order and index."""
-        frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
-        columns = self.model.published(self.model.encode(frame)).columns()
-        scores = pd.DataFrame(columns, index=frame.index)
-        texts = {name: object for name, kind in OUTPUTS.items() if kind is DataType.string}
-        scores = scores.astype(texts)
-        # None, not NaN: MLflow's Spark function makes text of it, and "None" at least is no number
-        return scores.assign(tier=scores["tier"].where(scores["tier"].notna(), None))
+        def load_context(self, context: Any) -> None:
+            """Load the bundle."""
+            self.model = load_model(context.artifacts[BUNDLE])
+
+        # without annotations: MLflow would take them for a schema
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+            """Score rows: the published columns, one row per input row, same order and index."""
+            frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
+            columns = self.model.published(self.model.encode(frame)).columns()
+            scores = pd.DataFrame(columns, index=frame.index)
+            texts = {name: object for name, kind in OUTPUTS.items() if kind is DataType.string}
+            scores = scores.astype(texts)
+            # None, not NaN: MLflow's Spark function makes text of it, and "None" at least is no number
+            return scores.assign(tier=scores["tier"].where(scores["tier"].notna(), None))
 
 
 def signature(model: HealthModel) -> ModelSignature:
     """Inputs by name, each of any type, and the published columns.
 
-    MLflow's own types refuse what the model reads without trouble (whole numbers for "double", category
-    columns, dates and yes/no for "string"); reading values is the business of the model's input schema.
+    MLflow 3.17's own types refuse what the model reads without trouble: "double" refuses whole numbers (with
+    and without gaps), yes/no, numbers as text and category columns; "string" refuses category columns, whole
+    numbers, yes/no and dates. Reading values is the business of the model's input schema.
     """
     required = model.schema.required_names
     inputs = [ColSpec(AnyType(), name, required=name in required) for name in model.schema.inputs]

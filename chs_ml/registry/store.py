@@ -83,6 +83,9 @@ class Registry:
     def register(self, model: HealthModel, *, alias: str | None = CHALLENGER) -> Version:
         """Log a model with all that is known of it, and make it a new version.
 
+        Its run holds the recipe's settings, the statistics of its validation, the report and the facts as
+        documents, the charts of `write_charts`, the bundle, and fingerprints of model and data.
+
         Parameters
         ----------
         model : HealthModel
@@ -94,7 +97,7 @@ class Registry:
         -------
         Version
         """
-        from chs_ml.registry import pyfunc, recording
+        from chs_ml.registry import charts, pyfunc, recording
 
         client, experiment = self.client, self._experiment()
         self._make_sure_of_the_name()
@@ -102,6 +105,8 @@ class Registry:
             folder = Path(temporary) / _MODEL
             pyfunc.save_for_mlflow(model, folder)
             recording.write_documents(model, Path(temporary) / "documents")
+            (Path(temporary) / "charts").mkdir()
+            charts.write_charts(model, Path(temporary) / "charts")
             told = recording.tags(model, bundle.fingerprint_of(folder / "artifacts" / f"{_MODEL}-bundle"))
             run = client.create_run(experiment, run_name=f"{self.name} {told['fingerprint'][:12]}")
             for name, text in recording.parameters(model).items():
@@ -109,7 +114,8 @@ class Registry:
             for name, value in recording.statistics(model).items():
                 client.log_metric(run.info.run_id, name, value)
             client.log_artifacts(run.info.run_id, str(folder), _MODEL)
-            client.log_artifacts(run.info.run_id, str(Path(temporary) / "documents"), "documents")
+            for kind in ("documents", "charts"):
+                client.log_artifacts(run.info.run_id, str(Path(temporary) / kind), kind)
         client.set_terminated(run.info.run_id)
         made = client.create_model_version(
             self.name, f"{run.info.artifact_uri}/{_MODEL}", run_id=run.info.run_id, tags=told
@@ -136,6 +142,8 @@ class Registry:
 
     def find(self, which: str | int) -> Version | None:
         """As `version`; None where there is none."""
+        if not self.place.exists:  # reading creates nothing
+            return None
         from mlflow.exceptions import MlflowException
 
         try:

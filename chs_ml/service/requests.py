@@ -13,7 +13,7 @@ from chs_ml.inputs import InputSchema
 
 Row = dict[str, Any]
 
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN = {str, int, float, bool, type(None)}
 _NUMBERS = {int, float, type(None)}
 _LONGEST_INTEGER = 400
 """Digits of a whole number that are read; more are no measurement, and slow to read."""
@@ -115,14 +115,17 @@ def _column(values: list[Any]) -> pd.Series:
 def _account(row: Any, i: int, names: Sequence[str], schema: InputSchema) -> Row:
     if not isinstance(row, Mapping):
         raise RefusedRequest(422, f"accounts[{i}] must be an object of metrics.", row=i)
-    for name in schema.required_names:
-        if name not in row:
-            raise RefusedRequest(422, f"accounts[{i}] lacks the required metric {name!r}.", field=name, row=i)
-    for name in names:
-        if not isinstance(row.get(name), _PLAIN):
-            message = f"accounts[{i}], {name!r}: must be a number, a text, true, false or null."
-            raise RefusedRequest(422, message, field=name, row=i)
-    return {name: row.get(name) for name in names}
+    found = {name: row.get(name) for name in names}
+    if None in found.values():  # null, or not there at all
+        for name in schema.required_names:
+            if name not in row:
+                message = f"accounts[{i}] lacks the required metric {name!r}."
+                raise RefusedRequest(422, message, field=name, row=i)
+    if not _PLAIN.issuperset(map(type, found.values())):  # JSON has no subclasses
+        name = next(name for name, value in found.items() if type(value) not in _PLAIN)
+        message = f"accounts[{i}], {name!r}: must be a number, a text, true, false or null."
+        raise RefusedRequest(422, message, field=name, row=i)
+    return found
 
 
 def _json(body: bytes) -> Any:
