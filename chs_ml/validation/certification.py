@@ -190,11 +190,9 @@ def _certificate(
     order = np.argsort(-score, kind="stable")
     ordered, events = score[order], np.cumsum(churned[order]).astype(int)
     sizes = nested_sizes(ordered, start_share)
-    passed = 0
-    for size in sizes:
-        if float(binom.cdf(events[size - 1], size, promise.at_most)) > 1.0 - promise.confidence:
-            break
-        passed += 1
+    ends = np.array(sizes)
+    held = binom.cdf(events[ends - 1], ends, promise.at_most) <= 1.0 - promise.confidence
+    passed = len(sizes) if held.all() else int(np.argmin(held))
     size = sizes[max(passed - 1, 0)]
     found = int(events[size - 1])
     certified = passed > 0

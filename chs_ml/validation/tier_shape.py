@@ -1,7 +1,8 @@
 """How the book is spread over tiers, and how much riskier the least healthy tier is."""
 
 import numpy as np
-from scipy.stats import binom, norm
+from scipy.special import ndtri
+from scipy.stats import binom
 
 from chs_ml.errors import RecipeError, nearest
 from chs_ml.validation.certification import Promise
@@ -149,7 +150,7 @@ def _against_base(
     accounts = len(sums)
     error = float(np.sqrt(accounts / max(accounts - 1, 1) * np.sum(sums**2)))
     ratio = rate / base if by_lift else rate / (1.0 - rate) / (base / (1.0 - base))
-    reach = float(norm.isf((1.0 - level) / 2.0)) * error
+    reach = float(ndtri((1.0 + level) / 2.0)) * error
     interval = Interval(ratio * float(np.exp(-reach)), ratio * float(np.exp(reach)))
     return ratio, interval, countable_rows(account[inside]) * min(base, 1.0 - base)
 
