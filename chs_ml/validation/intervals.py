@@ -167,7 +167,6 @@ def logit_interval(
     *,
     margin: float,
     level: float = 0.95,
-    centre: bool = False,
     degrees: float = np.inf,
 ) -> Interval:
     """Interval of t on the logit scale, turned back: it stays inside (0, 1).
@@ -180,9 +179,6 @@ def logit_interval(
         Bootstrap replicates.
     margin : float
         How near to 0 and 1 replicates may come before they are held (half a pair, say).
-    centre : bool, default=False
-        Whether the bootstrap's own bias is taken off: for statistics, such as a maximum, that noise
-        pushes one way.
     degrees : float, default=inf
         Degrees of freedom; infinitely many give the normal distribution.
     """
@@ -190,7 +186,6 @@ def logit_interval(
     if len(known) < 2 or np.isnan(value):
         return Interval()
     middle = float(logit(np.clip(value, margin, 1.0 - margin)))
-    middle -= float(known.mean()) - middle if centre else 0.0
     inner = normal_interval(middle, known, level=level, degrees=degrees)
     return Interval(float(expit(inner.low)), float(expit(inner.high)))
 

@@ -16,12 +16,13 @@ from chs_ml.validation.curve import calibration_curve
 from chs_ml.validation.delong import delong_statistic
 from chs_ml.validation.discrimination import statistics_of
 from chs_ml.validation.policy import Policy
+from chs_ml.validation.promise_check import promise_test
 from chs_ml.validation.report import ValidationReport
 from chs_ml.validation.result import HypothesisTest, Statistic, Verdict, worst
 from chs_ml.validation.score_tests import mean_test, ranks_test, slope_test
 from chs_ml.validation.segments import segment_rows
 from chs_ml.validation.tier_predictions import hosmer_lemeshow_test, predicted_tests
-from chs_ml.validation.tier_shape import concentration_tests, critical_test, promise_test
+from chs_ml.validation.tier_shape import concentration_tests, critical_test
 from chs_ml.validation.tier_table import TierCodes, tier_codes, tier_rows
 from chs_ml.validation.tier_tests import (
     enough_data_test,
