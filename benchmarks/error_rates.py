@@ -5,12 +5,12 @@
     python benchmarks/error_rates.py --summary part1.json part2.json  # one table of several runs
 
 Closed forms are simulated with 10,000 seeds, what resamples with 1,000. Each line says how often the test
-answered "not enough data" (counted apart), and where it spoke how often it rejected a true null, an interval
-covered the truth, or a promise was broken; the nominal rate; the limit; and ok or MISS. The limits: a true null
-is rejected at most 1.3 times the nominal rate plus two standard errors of the simulation, and at n = 3,000 at
-least half the nominal rate (exact tests are conservative and excused); intervals cover 93 to 97 %, two standard
-errors allowed; two equal models differ in 3 to 7 % of seeds, two standard errors allowed; a certified promise
-is broken in at most 5 % of portfolios.
+answered "not enough data" (counted apart), and where it spoke how often it rejected a true null, an
+interval covered the truth, or a promise was broken; the nominal rate; the limit; and ok or MISS. The
+limits: a true null is rejected at most 1.3 times the nominal rate plus two standard errors of the
+simulation, and at n = 3,000 at least half the nominal rate (exact tests are conservative and excused);
+intervals cover 93 to 97 %, two standard errors allowed; two equal models differ in 3 to 7 % of seeds, two
+standard errors allowed; a certified promise is broken in at most 5 % of portfolios.
 """
 
 import argparse
@@ -155,7 +155,9 @@ def stability_errors(n: int, seeds: int) -> list[Finding]:
 # --- intervals ------------------------------------------------------------------------------------------
 
 
-def cover_finding(what: str, setting: str, hits: list[bool], low: float = 0.93, high: float = 0.97) -> Finding:
+def cover_finding(
+    what: str, setting: str, hits: list[bool], low: float = 0.93, high: float = 0.97
+) -> Finding:
     """Compare a coverage with its limits, two standard errors allowed."""
     allowed = 2.0 * standard_error(0.95, len(hits))
     return Finding(
@@ -216,9 +218,7 @@ def equal_finding(what: str, setting: str, seeds: int, hits: list[bool]) -> Find
     """Compare a share of differing equal models with 3 to 7 %, two standard errors allowed."""
     allowed = 2.0 * standard_error(ALPHA, len(hits))
     rate = float(np.mean(hits)) if hits else float("nan")
-    return Finding(
-        what, setting, seeds, 1.0 - len(hits) / seeds, rate, ALPHA, 0.03 - allowed, 0.07 + allowed
-    )
+    return Finding(what, setting, seeds, 1.0 - len(hits) / seeds, rate, ALPHA, 0.03 - allowed, 0.07 + allowed)
 
 
 # --- certificates ---------------------------------------------------------------------------------------
@@ -239,7 +239,9 @@ def certificates(at_most: float, n: int, wanted: float, seeds: int, *, known: bo
     findings = [Finding("promise broken", words, seeds, silent, float(np.mean(broken)), ALPHA, 0.0, ALPHA)]
     if n >= LARGE:
         share = float(np.mean(shares))
-        findings.append(Finding("share of oracle's tier", words, seeds, silent, share, wanted, wanted, np.inf))
+        findings.append(
+            Finding("share of oracle's tier", words, seeds, silent, share, wanted, wanted, np.inf)
+        )
     return findings
 
 

@@ -64,7 +64,7 @@ def book(
 
 @dataclass(frozen=True)
 class Binormal:
-    """Accounts of whom a fixed number churns, with scores of a known AUC; an account's rows churn together."""
+    """Accounts of whom a fixed number churns, with scores of a known AUC; rows of one churn together."""
 
     auc: float
     accounts: int

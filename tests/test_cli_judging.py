@@ -175,7 +175,8 @@ def test_treated_and_untreated_rows_are_counted(folder: Path) -> None:
 def test_markdown(folder: Path) -> None:
     text = run(*of_scores(folder, "--capacity", 5, "--markdown")).stdout
     assert text.startswith("## Validation: ")
-    assert "```text\nValue\n=====" in text
+    assert "### Value\n\nCalling the 5 riskiest" in text
+    assert "| Act from | Acted on |" in text
 
 
 def test_a_broken_promise_fails(folder: Path) -> None:
@@ -217,7 +218,9 @@ def test_a_recipe_may_name_columns_that_a_table_lacks(folder: Path) -> None:
     write_table(customers(), folder / "plain.csv")
     result = run("validate", folder / "model", folder / "plain.csv", "--recipe", folder / "recipe.toml")
     assert result.stdout.startswith("Validation: ")
-    assert "no column 'called'" in result.stderr
+    said = " ".join(result.stdout.split())
+    assert "No column 'called' ([validation] treated), so churn with and without outreach" in said
+    assert "No column 'left_on' ([validation] churn_date), so whether churn was seen coming" in said
     assert "Seen coming" not in result.stdout
 
 

@@ -63,9 +63,7 @@ def _predicted(
     return _Predicted(tiers.names[code], rate, promised, expected, speaks)
 
 
-def _predicted_draft(
-    cell: _Predicted, policy: Policy, name: str, words: str, p_of: PValue
-) -> HypothesisTest:
+def _predicted_draft(cell: _Predicted, policy: Policy, name: str, words: str, p_of: PValue) -> HypothesisTest:
     rate, promised = cell.rate, cell.promised
     sentence = (
         f"{cell.tier}: {promised:.1%} predicted, {rate.value:.1%} churned ({_percent(rate.interval)})"
