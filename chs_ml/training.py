@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chs_ml.account_sketch import AccountSketch
 from chs_ml.accounts import account_numbers
 from chs_ml.blend import BlendFit, fit_blend
 from chs_ml.boosted_trees import BoostedTrees
@@ -76,9 +77,12 @@ def train(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) -> H
     if spec.refit:
         anchor = recipe.scale.base_rate or dataset.rows(split.train).base_rate
         model = fit_health_model(dataset.matured, recipe.with_base_rate(anchor), progress=progress)
+    fitted = dataset.matured if spec.refit else dataset.rows(split.train)
+    data = _data_fingerprint(dataset)
     facts = {
         **model.facts,
-        "data_fingerprint": _data_fingerprint(dataset),
+        "data_fingerprint": data,
+        **_fitted_accounts(fitted, recipe, salt=data),
         "split": _split_facts(split, dataset, refit=spec.refit),
         "findings": [asdict(finding) for finding in dataset.findings],
     }
@@ -345,6 +349,13 @@ def _data_fingerprint(dataset: Dataset) -> str:
     if dataset.snapshot_date is not None:
         columns["snapshot_date"] = dataset.snapshot_date
     return columns_fingerprint(columns)
+
+
+def _fitted_accounts(fitted: Dataset, recipe: Recipe, *, salt: str) -> dict[str, Any]:
+    """What later tells rows that were fitted on from others; row numbers would not, so ids are needed."""
+    if recipe.data.account is None:
+        return {}
+    return {"fitted_accounts": AccountSketch.of(fitted.account, salt=salt).to_dict()}
 
 
 def _split_facts(split: TestSplit, dataset: Dataset, *, refit: bool) -> dict[str, Any]:

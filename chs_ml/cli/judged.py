@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chs_ml.cli.running import remark
-from chs_ml.errors import NotEnoughData, TableError, first_few, nearest
+from chs_ml.cli.provenance import fitted_accounts, out_of_time
+from chs_ml.errors import TableError, first_few, nearest
 from chs_ml.later import Later, read_later
 from chs_ml.outcome import churn_codes, coded_by_value
 from chs_ml.recipe import Recipe, load_recipe
@@ -109,6 +109,8 @@ class Judged:
         spec, data = self.settings.validation, self.settings.data
         told = None if history is None else _History.of(self, read_table(history))
         days = horizon_days or (data.lead_days + data.horizon_days if data.horizon_days else None)
+        later, told_notes = (None, ()) if self.model is None else out_of_time(self)
+        known, seen = fitted_accounts(self), self._later(told)
         report = validated(
             self.outcomes,
             score=self.score,
@@ -122,8 +124,11 @@ class Judged:
             history=None if told is None else told.scores,
             horizon_days=days,
             as_of=None if data.as_of is None else str(data.as_of),
-            out_of_time=None if self.model is None else self._out_of_time(),
-            **self._later(told).of_one,
+            new_account=None if known is None else ~known,
+            out_of_time=later,
+            remarks=(*told_notes, *seen.remarks),
+            treated=seen.treated,
+            churn_date=seen.churn_date,
             **Rules.of(spec.model_dump()).of_one,
         )
         return self._with_drivers(report, told)
@@ -149,42 +154,6 @@ class Judged:
         return replace(
             report, time=with_drivers(report.time, self.model, rows.table, rows.account, rows.snapshot_date)
         )
-
-    def _out_of_time(self) -> bool | None:
-        """True where all rows come after the training data; else a remark that the model may know them."""
-        period = _training_period(self)
-        if period is None or self.snapshot_date is None:
-            remark("Note: make sure that the model was not trained on these rows; nothing here can tell.")
-            return None
-        early = int((self.snapshot_date <= pd.Timestamp(period[1])).sum())
-        if early:
-            remark(
-                f"Note: {early:,} of {len(self.score):,} rows are not later than the training data "
-                f"({period[1]}); the model may have seen them."
-            )
-        return None if early else True
-
-    def unseen(self) -> "Judged":
-        """The rows that a model was surely not trained on, as far as dates can tell; a remark says which.
-
-        Snapshots from the day on which the outcome windows of all training rows were over. Refused where
-        no row is left.
-        """
-        period = None if self.model is None else _training_period(self)
-        if self.model is None or period is None or self.snapshot_date is None:
-            remark("Note: use rows on which nothing was fitted or chosen; nothing here can tell.")
-            return self
-        data = self.settings.data
-        reach = pd.Timedelta(days=data.lead_days + (data.horizon_days or 0))
-        later = (self.snapshot_date > pd.Timestamp(period[1]) + reach).to_numpy(dtype=bool)
-        if not later.any():
-            raise NotEnoughData(
-                f"No row comes after the outcome windows of the training data, which ends on {period[1]}. "
-                "Give later rows, or train with an earlier [split] test_from."
-            )
-        if not later.all():
-            remark(f"Note: {int((~later).sum()):,} rows that training may have known are left out.")
-        return self.rows(later)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -218,10 +187,6 @@ class _History:
             account, snapshot_date=dates, score=score, tiers=judged.tiers or Tiers(), churn_date=left
         )
         return cls(table=table, account=account, snapshot_date=dates, scores=scores)
-
-
-def _training_period(judged: Judged) -> Any:
-    return None if judged.model is None else judged.model.facts.get("snapshots")
 
 
 def column_of(table: pd.DataFrame, name: str) -> pd.Series:
