@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import stdtr
 
 from chs_ml.errors import TableError, first_few
 from chs_ml.outcome import churn_codes
@@ -26,7 +26,7 @@ from chs_ml.validation.comparison_values import (
     SegmentDuel,
     ruling,
 )
-from chs_ml.validation.delong import DelongDifference, delong_difference
+from chs_ml.validation.delong import DelongDifference, delong_difference, rarer_accounts
 from chs_ml.validation.discrimination import DEFINITIONS, statistics_of
 from chs_ml.validation.intervals import countable_rows, normal_interval
 from chs_ml.validation.plain import from_plain, to_json, to_plain
@@ -324,8 +324,9 @@ def _difference(
     first, second = pair
     gaps = field.drawn[second][name] - field.drawn[first][name]
     of_auc, level = name == "auc", field.rules.resampling.level
-    interval = normal_interval(gap, gaps, level=level)
-    narrow = normal_interval(gap, gaps, level=2.0 * level - 1.0)
+    degrees = rarer_accounts(field.columns.churned, field.columns.account) - 1
+    interval = normal_interval(gap, gaps, level=level, degrees=degrees)
+    narrow = normal_interval(gap, gaps, level=2.0 * level - 1.0, degrees=degrees)
     better, margin = DEFINITIONS[name].higher_is_better, field.rules.margins[name]
     enough = field.speaks()
     verdict = ruling(interval, higher_is_better=better) if enough else Ruling.NOT_ENOUGH_DATA
@@ -336,7 +337,7 @@ def _difference(
         second=second,
         difference=gap,
         interval=interval,
-        p_value=_p_value(gap, gaps),
+        p_value=_p_value(gap, gaps, degrees),
         delong_interval=delong.interval if of_auc else Interval(),
         delong_p_value=delong.p_value if of_auc else NAN,
         higher_is_better=better,
@@ -347,10 +348,10 @@ def _difference(
     )
 
 
-def _p_value(gap: float, gaps: Array) -> float:
+def _p_value(gap: float, gaps: Array, degrees: float) -> float:
     spread = float(np.nanstd(gaps, ddof=1))
     if spread > 0:
-        return 2.0 * float(norm.sf(abs(gap) / spread))
+        return 2.0 * float(stdtr(degrees, -abs(gap) / spread))
     return 1.0 if gap == 0.0 else NAN
 
 

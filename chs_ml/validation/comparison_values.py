@@ -39,9 +39,9 @@ class Difference:
     difference : float
         Second minus first.
     interval : Interval
-        Paired, account-clustered: normal with the standard deviation of the replicates' differences.
+        Paired, account-clustered: t with the standard deviation of the replicates' differences.
     p_value : float
-        Two-sided, of the same normal; 1 where no replicate differs.
+        Two-sided, of the same t; 1 where no replicate differs.
     delong_interval, delong_p_value
         Of AUCs, by DeLong (clustered: Obuchowski); NaN for other statistics.
     higher_is_better : bool
