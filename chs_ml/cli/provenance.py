@@ -43,7 +43,7 @@ def out_of_time(judged: "Judged") -> tuple[bool | None, tuple[str, ...]]:
             f"{int(known.sum()):,} of {n:,} rows are of accounts that the model was fitted on; they flatter "
             "it. Accounts never seen in training are judged apart.",
         )
-    return None, ("The model was fitted on none of these accounts.",)
+    return None, ()
 
 
 def unseen(judged: "Judged") -> "Judged":

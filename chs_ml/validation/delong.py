@@ -93,7 +93,7 @@ def delong_difference(
 
 def rarer_accounts(churned: Array, account: Codes) -> int:
     """Accounts with the rarer outcome, at least 2: what the spread of a ranking statistic stands on."""
-    sides = (np.count_nonzero(np.bincount(account[churned == side])) for side in (1.0, 0.0))
+    sides = [int(np.count_nonzero(np.bincount(account[churned == side]))) for side in (1.0, 0.0)]
     return max(min(sides), 2)
 
 

@@ -88,8 +88,8 @@ def interval_of(
     (normal quantiles covered 92.5 % at an AUC of .90, t covers 93.7 to 96 % from .70 to .90).
     Proper scores cover best on the log scale, lifts by percentiles, shares removed by a plain normal
     interval. The Kolmogorov-Smirnov distance gets none: it is a maximum, which noise enlarges, and
-    a bootstrap enlarges it once more. With 30 churns percentiles covered 20 to 60 %, and an interval moved
-    by the bootstrap's bias 83 to 95 %.
+    a bootstrap enlarges it once more. With 30 churns of 300 (AUC .60 to .90) percentiles covered 46 to 73 %,
+    an interval moved by the bootstrap's bias 73 to 95 %, and with 300 of 3,000 they covered 81 and 91 %.
     """
     scale = DEFINITIONS[name].scale
     if scale == "none":

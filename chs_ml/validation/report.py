@@ -46,8 +46,8 @@ class ValidationReport:
     segments : tuple of SegmentRow
         Largest first; empty where no segments were given.
     new_accounts : tuple of Statistic
-        The statistics on accounts never seen in training; empty where nobody said, or where they lack
-        churns or renewals.
+        The statistics on accounts never seen in training; empty where nobody said, where they are all
+        accounts (a note says it), or where they lack churns or renewals.
     worth : Worth or None
         What acting on the score is worth: net benefit, calls at capacity, profit.
     time : OverTime or None

@@ -30,8 +30,9 @@ def worth_blocks(found: Worth) -> Iterator[Block]:
 def capacity_sentence(found: CapacityValue) -> str:
     """What calling the riskiest accounts reaches."""
     low_high = interval_text(found.churners_interval, decimals=1)
+    periods = f" of each period ({found.called:,} calls)" if found.called > found.capacity else ""
     text = (
-        f"Calling the {found.capacity:,} riskiest accounts of each period ({found.called:,} calls) reaches "
+        f"Calling the {found.capacity:,} riskiest accounts{periods} reaches "
         f"{found.churners:.1f} churners ({low_high}), {found.recall:.0%} of all; as many random calls reach "
         f"{found.at_random:.1f}."
     )

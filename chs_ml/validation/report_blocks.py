@@ -9,7 +9,7 @@ from chs_ml.validation.calibration import Calibration
 from chs_ml.validation.columns import Counts
 from chs_ml.validation.curve import CalibrationCurve
 from chs_ml.validation.report_beside import intervention_block, time_blocks, worth_blocks
-from chs_ml.validation.result import HypothesisTest, Interval, Statistic
+from chs_ml.validation.result import NAN, HypothesisTest, Interval, Statistic
 from chs_ml.validation.segments import SegmentRow
 from chs_ml.validation.text import amount, clipped, interval_text, number, percent, percent_interval
 from chs_ml.validation.tier_table import TierRow
@@ -18,22 +18,28 @@ if TYPE_CHECKING:
     from chs_ml.validation.report import ValidationReport
 
 TITLES = {
-    "ranks": "Ranks better than chance",
-    "calibration_mean": "Probabilities right on average",
-    "calibration_slope": "Probabilities rightly spread",
-    "enough_data": "Enough data per tier",
-    "ordered": "Tiers ordered",
-    "separated": "Tiers separated",
-    "predicted_jeffreys": "Tier churns as predicted",
-    "predicted_binomial": "Tier churns as predicted, exact",
-    "hosmer_lemeshow": "All tiers as predicted",
-    "share_healthy": "Share of the healthiest tier",
+    "ranks": "Ranking",
+    "calibration_mean": "Average probability",
+    "calibration_slope": "Spread of probabilities",
+    "enough_data": "Data per tier",
+    "ordered": "Order of tiers",
+    "separated": "Neighbouring tiers",
+    "predicted_jeffreys": "Prediction per tier",
+    "predicted_binomial": "Prediction per tier, exact",
+    "hosmer_lemeshow": "All tiers together",
+    "share_healthy": "Healthiest tier's share",
     "concentration": "Spread over tiers",
-    "critical_odds_ratio": "Least healthy tier is riskier",
-    "critical_lift": "Least healthy tier is riskier",
-    "ordered_by_value": "Tiers ordered by value lost",
-    "tier_promise": "Certified promise holds",
+    "critical_odds_ratio": "Least healthy tier",
+    "critical_lift": "Least healthy tier",
+    "ordered_by_value": "Order by value lost",
+    "tier_promise": "Certified promise",
 }
+ONE_SIDED = {"ordered", "ordered_by_value"}
+
+
+def shown_p_value(test: HypothesisTest) -> float:
+    """The p-value beside a sentence; NaN for one-sided tests, whose 1 beside a pass would only puzzle."""
+    return NAN if test.name in ONE_SIDED else test.p_value
 
 
 def report_blocks(report: "ValidationReport") -> Iterator[Block]:

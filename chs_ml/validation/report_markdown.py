@@ -7,6 +7,7 @@ from chs_ml.validation.report_blocks import (
     TITLES,
     counts_sentence,
     report_blocks,
+    shown_p_value,
     small_print,
     worth_a_line,
 )
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def report_markdown(report: "ValidationReport") -> str:
     """The report's verdicts and all that stands below them."""
     tests = [
-        [TITLES.get(t.name, t.name), t.verdict.value, p_text(t.p_value), t.sentence]
+        [TITLES.get(t.name, t.name), t.verdict.value, p_text(shown_p_value(t)), t.sentence]
         for t in report.tests
         if worth_a_line(t, report.tests)
     ]

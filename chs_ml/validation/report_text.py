@@ -1,5 +1,6 @@
 """A validation report as plain text, for a reader who has two minutes."""
 
+import math
 from typing import TYPE_CHECKING
 
 from chs_ml.validation.blocks import as_text
@@ -7,6 +8,7 @@ from chs_ml.validation.report_blocks import (
     TITLES,
     counts_sentence,
     report_blocks,
+    shown_p_value,
     small_print,
     worth_a_line,
 )
@@ -15,8 +17,6 @@ from chs_ml.validation.text import p_text, section, wrapped
 
 if TYPE_CHECKING:
     from chs_ml.validation.report import ValidationReport
-
-ONE_SIDED = {"ordered", "ordered_by_value"}  # a p-value of 1 beside a pass would only puzzle
 
 
 def report_text(report: "ValidationReport") -> str:
@@ -33,6 +33,7 @@ def report_text(report: "ValidationReport") -> str:
 def test_lines(test: HypothesisTest) -> str:
     """One test in a few lines: verdict, name, sentence, p-value."""
     title = TITLES.get(test.name, test.name)
-    against = test.name not in ONE_SIDED and test.p_value == test.p_value
-    p_value = f" (p {p_text(test.p_value)})" if against else ""
-    return wrapped(f"{title}: {test.sentence}{p_value}", indent=" " * 17, first=f"{test.verdict.value:<15}  ")
+    shown = shown_p_value(test)
+    p_value = f" (p {p_text(shown)})" if not math.isnan(shown) else ""
+    said = f"{title}: {test.sentence}{p_value}"
+    return wrapped(said, indent=" " * 17, first=f"{test.verdict.value:<15}  ")

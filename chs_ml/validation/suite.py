@@ -229,7 +229,7 @@ def _statistics(columns: JudgedColumns, resampling: Resampling) -> tuple[Statist
 
 def _new_account_statistics(columns: JudgedColumns, resampling: Resampling) -> tuple[Statistic, ...]:
     fresh = columns.new_account
-    if fresh is None or not 0 < columns.churned[fresh].sum() < fresh.sum():
+    if fresh is None or fresh.all() or not 0 < columns.churned[fresh].sum() < fresh.sum():
         return ()
     part = replace(
         columns,
@@ -316,6 +316,8 @@ def _notes(columns: JudgedColumns, cut: TierCodes | None) -> tuple[str, ...]:
         )
     if cut is None and columns.treated is not None:
         notes.append("Without tiers churn with and without outreach is not shown.")
+    if counts.new_account == counts.judged:
+        notes.append("Training saw none of these accounts.")
     if columns.new_account is not None and counts.new_account == 0:
         notes.append("No judged row is of an account that training never saw.")
     return tuple(notes)

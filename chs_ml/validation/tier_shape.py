@@ -32,7 +32,7 @@ def concentration_tests(rows: tuple[TierRow, ...], policy: Policy) -> tuple[Hypo
             events=events,
             policy=f"warns above {policy.most_healthy:.0%}",
             verdict=Verdict.WARN if shares[0] > policy.most_healthy else Verdict.PASS,
-            sentence=f"{shares[0]:.0%} of rows are {healthiest}; {policy.most_healthy:.0%} is the most.",
+            sentence=f"{shares[0]:.0%} of rows are {healthiest}; more than {policy.most_healthy:.0%} warns.",
         ),
         HypothesisTest(
             name="concentration",
