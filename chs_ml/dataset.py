@@ -45,7 +45,7 @@ class Dataset:
     segment : Series of str, shape (n,), or None
         Segment of the account.
     keep : DataFrame of shape (n, any)
-        Columns that are carried to the output untouched.
+        Columns that are carried to the output untouched, and those that only judging reads.
     horizon_days, lead_days : int
         The outcome window: churn counts within the horizon, which begins after the lead time.
     settle_days : int
@@ -197,7 +197,7 @@ def _examined(recipe: Recipe, frame: pd.DataFrame | None) -> tuple[Dataset | Non
         snapshot_date=snapshot,
         value=_value(data, table, findings),
         segment=None if data.segment is None else _text(table[data.segment]),
-        keep=table[list(dict.fromkeys(data.keep))],
+        keep=table[[c for c in dict.fromkeys((*data.keep, *recipe.validation.later_columns)) if c in table]],
         horizon_days=data.horizon_days,
         lead_days=data.lead_days,
         settle_days=data.settle_days,

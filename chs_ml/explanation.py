@@ -11,7 +11,7 @@ Base and points sum to the published score.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -24,10 +24,12 @@ from chs_ml.inputs import InputSchema
 from chs_ml.metric import Kind, Metric
 from chs_ml.scale import HealthScale
 from chs_ml.scores import Publication
+from chs_ml.validation import OverTime
 
 Array = NDArray[np.float64]
 
 Side = Literal["both", "against", "for"]
+DRIVERS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +170,41 @@ def score_and_explain(
     """
     publication, explanation = _explained(model, frame, threads=threads, once=once)
     return model.with_carried(publication.columns(), frame), explanation
+
+
+def with_drivers(
+    time: OverTime, model: HealthModel, frame: pd.DataFrame, account: pd.Series, snapshot_date: pd.Series
+) -> OverTime:
+    """Put coverage and reasons beside the green churns of a report whose scores are the model's.
+
+    Parameters
+    ----------
+    time : OverTime
+        From a report.
+    model : HealthModel
+        Whose scores were judged.
+    frame : DataFrame of shape (n, any)
+        The rows of the history, as the model scores them.
+    account, snapshot_date : Series of shape (n,)
+        Keys of those rows.
+    """
+    keys = list(zip(account.astype("str"), snapshot_date.dt.strftime("%Y-%m-%d"), strict=True))
+    wanted = {(one.account, one.snapshot_date) for one in time.green_churn}
+    rows = [i for i, key in enumerate(keys) if key in wanted]
+    if not rows:
+        return time
+    table, why = score_and_explain(model, frame.iloc[rows])
+    said = zip(table["coverage"], why.reasons(DRIVERS), strict=True)
+    known = {keys[i]: (float(share), tuple(told)) for i, (share, told) in zip(rows, said, strict=True)}
+    return replace(
+        time,
+        green_churn=tuple(
+            replace(one, coverage=found[0], reasons=found[1])
+            if (found := known.get((one.account, one.snapshot_date)))
+            else one
+            for one in time.green_churn
+        ),
+    )
 
 
 def _explained(

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chs_ml.account_sketch import AccountSketch
 from chs_ml.accounts import account_numbers
 from chs_ml.blend import BlendFit, fit_blend
 from chs_ml.boosted_trees import BoostedTrees
 from chs_ml.dataset import Dataset
 from chs_ml.errors import NotEnoughData
 from chs_ml.estimator import Progress
-from chs_ml.explanation import points_per_logit
+from chs_ml.explanation import points_per_logit, with_drivers
 from chs_ml.fingerprints import columns_fingerprint
 from chs_ml.health_model import Blend, CarriedColumns, HealthModel
 from chs_ml.inputs import InputSchema
+from chs_ml.later import Later, read_later
 from chs_ml.learned_scorecard import LearnedScorecard, card_prior
 from chs_ml.recipe import Recipe, ValidationSpec
 from chs_ml.scale import AnchoredScale, HealthScale, RetentionScale
@@ -25,7 +27,7 @@ from chs_ml.scorecard import load_scorecard
 from chs_ml.splits import TestSplit, grouped_folds, test_split
 from chs_ml.tiers import Tiers
 from chs_ml.tree_ensemble import TreeEnsemble
-from chs_ml.validation import Policy, Promise, ValidationReport, validate
+from chs_ml.validation import Rules, ValidationReport, validate
 
 Array = NDArray[np.float64]
 
@@ -64,6 +66,7 @@ def train(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) -> H
         With too few churns to learn weights from, or to set a test aside.
     """
     spec = recipe.split
+    _later(dataset, recipe.validation)  # what the verdict will read is checked before hours of training
     split = test_split(
         dataset, test_share=spec.test_share, test_from=spec.test_from, random_state=spec.random_state
     )
@@ -74,9 +77,12 @@ def train(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) -> H
     if spec.refit:
         anchor = recipe.scale.base_rate or dataset.rows(split.train).base_rate
         model = fit_health_model(dataset.matured, recipe.with_base_rate(anchor), progress=progress)
+    fitted = dataset.matured if spec.refit else dataset.rows(split.train)
+    data = _data_fingerprint(dataset)
     facts = {
         **model.facts,
-        "data_fingerprint": _data_fingerprint(dataset),
+        "data_fingerprint": data,
+        **_fitted_accounts(fitted, recipe, salt=data),
         "split": _split_facts(split, dataset, refit=spec.refit),
         "findings": [asdict(finding) for finding in dataset.findings],
     }
@@ -100,9 +106,11 @@ def judge(
     out_of_time : bool, optional
         Whether the rows lie after the training in time.
     """
-    scores = model.score(scoring_frame(model, dataset))
+    frame = scoring_frame(model, dataset)
+    scores = model.score(frame)
     spec = ValidationSpec.model_validate(dict(model.facts.get("recipe", {}).get("validation", {})))
-    return validate(
+    later = _later(dataset, spec)
+    report = validate(
         dataset.churned,
         score=scores["health_score"].to_numpy(),
         probability=scores["churn_probability"].to_numpy(),
@@ -111,11 +119,23 @@ def judge(
         account=dataset.account.to_numpy(),
         segment=None if dataset.segment is None else dataset.segment.to_numpy(),
         new_account=new_account,
+        snapshot_date=dataset.snapshot_date,
+        horizon_days=None if dataset.horizon_days is None else dataset.lead_days + dataset.horizon_days,
         out_of_time=out_of_time,
-        promises=tuple(Promise(**promise) for promise in spec.promise_values),
-        policy=Policy(**spec.policy_values),
-        **spec.bootstrap_values,
+        **later.of_one,
+        **Rules.of(spec.model_dump()).of_one,
     )
+    if report.time is None or dataset.snapshot_date is None:
+        return report
+    driven = with_drivers(report.time, model, frame, dataset.account, dataset.snapshot_date)
+    return replace(report, time=driven)
+
+
+def _later(dataset: Dataset, spec: ValidationSpec) -> Later:
+    return read_later(
+        dataset.keep, dataset.account, treated=spec.treated, churn_date=spec.churn_date,
+        dated=dataset.snapshot_date is not None,
+    )  # fmt: skip
 
 
 def scoring_frame(model: HealthModel, dataset: Dataset) -> Any:
@@ -329,6 +349,13 @@ def _data_fingerprint(dataset: Dataset) -> str:
     if dataset.snapshot_date is not None:
         columns["snapshot_date"] = dataset.snapshot_date
     return columns_fingerprint(columns)
+
+
+def _fitted_accounts(fitted: Dataset, recipe: Recipe, *, salt: str) -> dict[str, Any]:
+    """What later tells rows that were fitted on from others; row numbers would not, so ids are needed."""
+    if recipe.data.account is None:
+        return {}
+    return {"fitted_accounts": AccountSketch.of(fitted.account, salt=salt).to_dict()}
 
 
 def _split_facts(split: TestSplit, dataset: Dataset, *, refit: bool) -> dict[str, Any]:

@@ -191,7 +191,7 @@ def test_too_few_churns_are_an_honest_refusal(folder: Path) -> None:
 def test_validate_a_model_on_a_table(folder: Path) -> None:
     ran = run("validate", folder / "model", folder / "customers.csv")
     assert ran.out.startswith("Validation: ")
-    assert "not later than the training data" in ran.err
+    assert "not later than the training data" in " ".join(ran.out.split())
     ran = run("validate", folder / "model", folder / "customers.csv", "--json")
     assert ran.json["counts"]["judged"] == (customers()["outcome"] != "open").sum()
     assert ran.code == (ran.json["verdict"] in ("fail", "not enough data"))

@@ -12,6 +12,7 @@ import pytest
 import tomli_w
 from typer.testing import CliRunner, Result
 
+from chs_ml.account_sketch import AccountSketch
 from chs_ml.bundle import save_model
 from chs_ml.cli import app
 from chs_ml.recipe import load_recipe
@@ -175,7 +176,8 @@ def test_treated_and_untreated_rows_are_counted(folder: Path) -> None:
 def test_markdown(folder: Path) -> None:
     text = run(*of_scores(folder, "--capacity", 5, "--markdown")).stdout
     assert text.startswith("## Validation: ")
-    assert "```text\nValue\n=====" in text
+    assert "### Value\n\nCalling the 5 riskiest" in text
+    assert "| Act from | Acted on |" in text
 
 
 def test_a_broken_promise_fails(folder: Path) -> None:
@@ -217,7 +219,9 @@ def test_a_recipe_may_name_columns_that_a_table_lacks(folder: Path) -> None:
     write_table(customers(), folder / "plain.csv")
     result = run("validate", folder / "model", folder / "plain.csv", "--recipe", folder / "recipe.toml")
     assert result.stdout.startswith("Validation: ")
-    assert "no column 'called'" in result.stderr
+    said = " ".join(result.stdout.split())
+    assert "No column 'called' ([validation] treated), so churn with and without outreach" in said
+    assert "No column 'left_on' ([validation] churn_date), so whether churn was seen coming" in said
     assert "Seen coming" not in result.stdout
 
 
@@ -292,6 +296,28 @@ def test_what_cannot_be_certified_is_said_with_exit_code_1(folder: Path) -> None
     write_table(early, folder / "early.csv")
     seen = refused("certify", folder / "model", folder / "early.csv", "--at-most", 0.2, code=1)
     assert "No row comes after the outcome windows of the training data" in seen
+
+
+def test_without_dates_the_accounts_of_the_fit_are_known(folder: Path) -> None:
+    table = customers().drop_duplicates("account_id").reset_index(drop=True)
+    fitted = table["account_id"][: len(table) // 2]
+    sketch = AccountSketch.of(fitted, salt="x")
+    facts = {**small_model().facts, "snapshots": None, "fitted_accounts": sketch.to_dict()}
+    data = {key: facts["recipe"]["data"][key] for key in ("account", "outcome", "churned", "value", "ignore")}
+    facts["recipe"] = {"data": {**data, "ignore": [*data["ignore"], "snapshot_date"]}}
+    save_model(replace(small_model(), facts=facts), folder / "undated")
+    write_table(table, folder / "undated.csv")
+    left = int(sketch.holds(table["account_id"]).sum())
+    result = run("certify", folder / "undated", folder / "undated.csv", "--at-most", 0.3)
+    assert f"{left} of {len(table)} rows are left out: the model was fitted on" in result.stderr
+    known = table[~sketch.holds(table["account_id"])]["outcome"] != "open"
+    assert f"{known.sum()} accounts with one row each" in " ".join(result.stdout.split())
+    report = told("validate", folder / "undated", folder / "undated.csv")
+    assert f"{left} of {len(table)} rows are of accounts that the model" in " ".join(report["notes"])
+    assert report["counts"]["new_account"] == known.sum()
+    write_table(table[table["account_id"].isin(fitted)], folder / "seen.csv")
+    seen = refused("certify", folder / "undated", folder / "seen.csv", "--at-most", 0.3, code=1)
+    assert "The model was fitted on every account of these" in seen
 
 
 def test_certify_usage(folder: Path) -> None:

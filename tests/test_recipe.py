@@ -14,7 +14,7 @@ import pytest
 from chs_ml.errors import RecipeError
 from chs_ml.recipe import MarginsSpec, load_recipe
 from chs_ml.tiers import Tiers
-from chs_ml.validation import Campaign, Policy, Promise, validate
+from chs_ml.validation import Campaign, Outreach, Policy, Promise, Rules, validate
 from chs_ml.validation.comparison_values import MARGINS
 
 DATA = {"path": "t.csv", "account": "id", "outcome": "y"}
@@ -221,6 +221,8 @@ churn_date = "left_on"
 auc = 0.01
 [validation.value]
 capacity = 50
+incentive = 0.05
+contact = 15
 [[validation.promises]]
 tier = "Green"
 at_most = 0.03
@@ -229,10 +231,12 @@ at_most = 0.03
 
 def test_how_a_score_is_judged(tmp_path: Path) -> None:
     spec = load_recipe(write(tmp_path, JUDGING)).validation
-    assert spec.bootstrap_values == {"n_bootstrap": 200, "random_state": 0, "level": 0.95}
-    assert Policy(**spec.policy_values) == Policy(critical_lift=2.5)
-    assert spec.margin_values == {"auc": 0.01}
-    assert [Promise(**one) for one in spec.promise_values] == [Promise(tier="Green", at_most=0.03)]
+    rules = Rules.of(spec.model_dump())
+    assert rules.bootstrap == {"n_bootstrap": 200, "random_state": 0, "level": 0.95}
+    assert rules.policy == Policy(critical_lift=2.5)
+    assert rules.margins == {"auc": 0.01}
+    assert rules.promises == (Promise(tier="Green", at_most=0.03),)
+    assert rules.outreach == Outreach(capacity=50, campaign=Campaign(incentive=0.05, contact=15))
     assert (spec.value.capacity, spec.value.alpha) == (50, Campaign().alpha)
 
 
@@ -245,8 +249,8 @@ def test_what_judging_alone_may_know_is_not_read_as_a_metric(tmp_path: Path) -> 
 
 def test_defaults_are_those_of_validation() -> None:
     spec = load_recipe({"data": {"outcome": "y"}}).validation
-    assert Policy(**spec.policy_values) == Policy()
-    assert set(spec.policy_values) == {field.name for field in fields(Policy)}
+    assert Rules.of(spec.model_dump()) == Rules() == Rules.of({})
+    assert {field.name for field in fields(Policy)} <= set(type(spec).model_fields)
     assert set(MarginsSpec.model_fields) == set(MARGINS)
     known = signature(validate).parameters
-    assert {name: known[name].default for name in spec.bootstrap_values} == spec.bootstrap_values
+    assert {name: known[name].default for name in Rules().bootstrap} == Rules().bootstrap

@@ -12,6 +12,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from chs_ml import training
+from chs_ml.account_sketch import AccountSketch
 from chs_ml.boosted_trees import Growth, TreeShape
 from chs_ml.dataset import Dataset, build_dataset
 from chs_ml.errors import NotEnoughData, ScorecardError
@@ -186,6 +187,42 @@ def test_the_recipe_says_how_to_judge_and_what_tiers_promised() -> None:
     assert report.test("tier_promise", "Healthy").null == "the churn rate of Healthy is at most 20.0%"
     again = judge(model, small_dataset(recipe))
     assert (again.n_bootstrap, again.test("tier_promise").subject) == (40, "Healthy")
+
+
+def test_the_report_says_who_was_worked_on_and_whether_churn_was_seen_coming() -> None:
+    table = months()
+    table["called"] = np.where(np.arange(len(table)) % 2 == 0, "yes", "no")
+    gone = table.loc[table["churned"] == 1].groupby("account")["month"].max()
+    table["left_on"] = table["account"].map(gone) + pd.Timedelta(days=40)
+    judging = {"bootstrap": 20, "treated": "called", "churn_date": "left_on"}
+    recipe = monthly_recipe(validation=judging)
+    model = train(build_dataset(recipe, table), recipe)
+    report = model.report
+    assert report is not None
+    assert report.interventions is not None
+    assert sum(t.treated + t.untreated for t in report.interventions.tiers) == report.counts.judged
+    assert report.time is not None
+    assert report.time.snapshots == report.counts.judged
+    assert report.time.capture[0].churned > 0
+    assert all(one.reasons and 0.0 < one.coverage <= 1.0 for one in report.time.green_churn)
+    bare = train(build_dataset(recipe, table.drop(columns=["called", "left_on"])), recipe).report
+    assert bare is not None
+    assert (bare.time, bare.interventions) == (None, None)
+    lacking = {note.split("'")[1] for note in bare.notes if note.startswith("No column")}
+    assert lacking == {"called", "left_on"}
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_model_knows_which_accounts_it_was_fitted_on(refit: bool) -> None:
+    recipe = dateless_recipe(model=QUICK, split={"refit": refit}, validation={"bootstrap": 20})
+    dataset = small_dataset(recipe)
+    model = train(dataset, recipe)
+    split = test_split(dataset, test_share=recipe.split.test_share, random_state=recipe.split.random_state)
+    sketch = AccountSketch.from_dict(model.facts["fitted_accounts"])
+    assert sketch.holds(dataset.rows(split.train).account).all()
+    tested = sketch.holds(dataset.rows(split.test).account).mean()
+    assert tested == 1.0 if refit else tested < 0.1
+    assert not any(name in str(model.facts["fitted_accounts"]) for name in dataset.account.unique())
 
 
 def test_columns_filled_in_later_never_train() -> None:

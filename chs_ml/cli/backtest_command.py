@@ -99,7 +99,6 @@ def _backtested(
         scores = model.score(scoring_frame(model, dataset.rows(test)))
         return scores["health_score"].to_numpy(), scores["churn_probability"].to_numpy()
 
-    judging = spec.validation
     return validation.backtest(
         dataset.churned,
         scorer,
@@ -110,8 +109,7 @@ def _backtested(
         settle_days=dataset.settle_days,
         account=dataset.account.to_numpy(),
         value=dataset.value,
+        segment=None if dataset.segment is None else dataset.segment.to_numpy(),
         tiers=Tiers.from_bounds(spec.tiers),
-        resampling=validation.Resampling(
-            replicates=judging.bootstrap, random_state=judging.random_state, level=judging.level
-        ),
+        rules=validation.Rules.of(spec.validation.model_dump()),
     )

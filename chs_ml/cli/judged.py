@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chs_ml.cli.running import remark
-from chs_ml.errors import NotEnoughData, TableError, first_few, nearest
-from chs_ml.metric import Kind
+from chs_ml.cli.provenance import fitted_accounts, out_of_time
+from chs_ml.errors import TableError, first_few, nearest
+from chs_ml.later import Later, read_later
 from chs_ml.outcome import churn_codes, coded_by_value
 from chs_ml.recipe import Recipe, load_recipe
 from chs_ml.table import read_table
 from chs_ml.tiers import Tiers
-from chs_ml.validation import Policy, Promise, ValidationReport
+from chs_ml.validation import Rules, ScoreHistory, ValidationReport, score_history
 from chs_ml.validation import validate as validated
 from chs_ml.validation.columns import numbers, probabilities
-from chs_ml.values import read_values
+from chs_ml.validation.history import read_dates
 
 if TYPE_CHECKING:
     from chs_ml.health_model import HealthModel
@@ -81,11 +81,6 @@ class Judged:
     columns: Columns
     model: "HealthModel | None" = None
 
-    @property
-    def policy(self) -> Policy:
-        """Thresholds of the verdicts."""
-        return Policy(**self.settings.validation.policy_values)
-
     def rows(self, mask: Mask) -> "Judged":
         """Take the rows of a mask of shape (n,)."""
         taken: dict[str, Any] = {}
@@ -101,21 +96,22 @@ class Judged:
         """A column of the table, by name."""
         return column_of(self.table, name)
 
-    def yes_or_no(self, name: str) -> Mask:
-        """A column of the table in which every row says yes or no."""
-        values, bad = read_values(self.column(name), Kind.YES_NO)
-        unsaid = bad | np.isnan(values)
-        if unsaid.any():
-            raise TableError(
-                f"{name} must say yes or no in every row; {int(unsaid.sum()):,} of {len(values):,} do not, "
-                f"the first in row {int(np.argmax(unsaid)) + 1}."
-            )
-        return np.asarray(values == 1.0)
+    def report(self, history: Path | None = None, *, horizon_days: int | None = None) -> ValidationReport:
+        """Judge.
 
-    def report(self) -> ValidationReport:
-        """Judge."""
-        spec = self.settings.validation
-        return validated(
+        Parameters
+        ----------
+        history : Path, optional
+            Table of all snapshots, judged over time instead of the judged table itself.
+        horizon_days : int, optional
+            Days within which a churn confirms an alarm; the recipe's lead and horizon by default.
+        """
+        spec, data = self.settings.validation, self.settings.data
+        told = None if history is None else _History.of(self, read_table(history))
+        days = horizon_days or (data.lead_days + data.horizon_days if data.horizon_days else None)
+        later, told_notes = (None, ()) if self.model is None else out_of_time(self)
+        known, seen = fitted_accounts(self), self._later(told)
+        report = validated(
             self.outcomes,
             score=self.score,
             probability=self.probability,
@@ -124,51 +120,73 @@ class Judged:
             value=self.value,
             account=self.account,
             segment=self.segment,
-            out_of_time=None if self.model is None else self._out_of_time(),
-            promises=tuple(Promise(**promise) for promise in spec.promise_values),
-            policy=self.policy,
-            **spec.bootstrap_values,
+            snapshot_date=self.snapshot_date,
+            history=None if told is None else told.scores,
+            horizon_days=days,
+            as_of=None if data.as_of is None else str(data.as_of),
+            new_account=None if known is None else ~known,
+            out_of_time=later,
+            remarks=(*told_notes, *seen.remarks),
+            treated=seen.treated,
+            churn_date=seen.churn_date,
+            **Rules.of(spec.model_dump()).of_one,
+        )
+        return self._with_drivers(report, told)
+
+    def _later(self, told: "_History | None") -> Later:
+        """Outreach and churn dates of the judged table; dates that the history has are taken there."""
+        spec = self.settings.validation
+        own = told is None or told.scores.churn_dates is None
+        return read_later(
+            self.table,
+            pd.Series(np.arange(len(self.table)) if self.account is None else self.account),
+            treated=spec.treated,
+            churn_date=spec.churn_date if own else None,
+            dated=self.model is None or told is not None or self.snapshot_date is not None,
         )
 
-    def _out_of_time(self) -> bool | None:
-        """True where all rows come after the training data; else a remark that the model may know them."""
-        period = _training_period(self)
-        if period is None or self.snapshot_date is None:
-            remark("Note: make sure that the model was not trained on these rows; nothing here can tell.")
-            return None
-        early = int((self.snapshot_date <= pd.Timestamp(period[1])).sum())
-        if early:
-            remark(
-                f"Note: {early:,} of {len(self.score):,} rows are not later than the training data "
-                f"({period[1]}); the model may have seen them."
+    def _with_drivers(self, report: ValidationReport, told: "_History | None") -> ValidationReport:
+        if self.model is None or report.time is None or not report.time.green_churn:
+            return report
+        from chs_ml.explanation import with_drivers
+
+        rows = told or _History.of(self, self.table)
+        return replace(
+            report, time=with_drivers(report.time, self.model, rows.table, rows.account, rows.snapshot_date)
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _History:
+    """A table of all snapshots, and its scores over time."""
+
+    table: pd.DataFrame
+    account: pd.Series
+    snapshot_date: pd.Series
+    scores: ScoreHistory
+
+    @classmethod
+    def of(cls, judged: Judged, table: pd.DataFrame) -> "_History":
+        """Score the table, or read its column of scores."""
+        names = judged.columns
+        if names.account is None or names.snapshot_date is None:
+            raise TableError(
+                "A history needs the columns of accounts and of snapshot dates: --account and "
+                "--snapshot-date, or [data] account and snapshot_date in the model's recipe."
             )
-        return None if early else True
-
-    def unseen(self) -> "Judged":
-        """The rows that a model was surely not trained on, as far as dates can tell; a remark says which.
-
-        Snapshots from the day on which the outcome windows of all training rows were over. Refused where
-        no row is left.
-        """
-        period = None if self.model is None else _training_period(self)
-        if self.model is None or period is None or self.snapshot_date is None:
-            remark("Note: use rows on which nothing was fitted or chosen; nothing here can tell.")
-            return self
-        data = self.settings.data
-        reach = pd.Timedelta(days=data.reach_days)
-        later = (self.snapshot_date > pd.Timestamp(period[1]) + reach).to_numpy(dtype=bool)
-        if not later.any():
-            raise NotEnoughData(
-                f"No row comes after the outcome windows of the training data, which ends on {period[1]}. "
-                "Give later rows, or train with an earlier [split] test_from."
-            )
-        if not later.all():
-            remark(f"Note: {int((~later).sum()):,} rows that training may have known are left out.")
-        return self.rows(later)
-
-
-def _training_period(judged: Judged) -> Any:
-    return None if judged.model is None else judged.model.facts.get("snapshots")
+        account = column_of(table, names.account).astype("str")
+        dates = read_dates(column_of(table, names.snapshot_date), names.snapshot_date)
+        score = (
+            column_of(table, names.score)
+            if judged.model is None
+            else judged.model.score(table)["health_score"]
+        )
+        name = judged.settings.validation.churn_date
+        left = table[name] if name in table.columns else None
+        scores = score_history(
+            account, snapshot_date=dates, score=score, tiers=judged.tiers or Tiers(), churn_date=left
+        )
+        return cls(table=table, account=account, snapshot_date=dates, scores=scores)
 
 
 def column_of(table: pd.DataFrame, name: str) -> pd.Series:
@@ -232,7 +250,7 @@ def judged_scores(
         score=score,
         probability=None if probability is None else probabilities(probability),
         value=None if value is None else numbers(value, "value"),
-        snapshot_date=None if dates is None else _dates(dates),
+        snapshot_date=None if dates is None else read_dates(dates, str(dates.name)),
         tiers=None if recipe is None else Tiers.from_bounds(settings.tiers),
         settings=settings,
         columns=columns,
@@ -242,12 +260,6 @@ def judged_scores(
 
 def _objects(series: pd.Series | None) -> Any:
     return None if series is None else series.to_numpy(dtype=object)
-
-
-def _dates(series: pd.Series) -> pd.Series:
-    from chs_ml.validation.history import read_dates
-
-    return read_dates(series, str(series.name))
 
 
 def judged_model(

@@ -9,16 +9,18 @@ from chs_ml.cli.data_commands import JSON
 from chs_ml.cli.judging_options import (
     ACCOUNT,
     CHURNED,
+    MARKDOWN,
     OUTCOME,
     PROBABILITY,
     RECIPE,
     SCORE,
+    SEGMENT,
     SNAPSHOT_DATE,
     VALUE,
     number_pairs,
     pairs,
 )
-from chs_ml.cli.running import as_json, say
+from chs_ml.cli.running import say
 
 if TYPE_CHECKING:
     from chs_ml.validation import ValidationReport
@@ -43,7 +45,7 @@ def validate(  # noqa: PLR0913 - one option per column that may be judged
     ),
     account: str | None = ACCOUNT,
     value: str | None = VALUE,
-    segment: str | None = typer.Option(None, "--segment", help="Column of segments."),
+    segment: str | None = SEGMENT,
     snapshot_date: str | None = SNAPSHOT_DATE,
     capacity: int | None = typer.Option(None, min=1, help="Accounts that the team can call in a month."),
     customer_value: float | None = typer.Option(
@@ -67,7 +69,7 @@ def validate(  # noqa: PLR0913 - one option per column that may be judged
     horizon_days: int | None = typer.Option(
         None, min=1, help="Days in which churn confirms an alarm; the recipe's, else 90."
     ),
-    markdown: bool = typer.Option(False, "--markdown", help="Print Markdown."),
+    markdown: bool = MARKDOWN,
     json: bool = JSON,
 ) -> None:
     """Judge a score by what happened at renewals: a model's, or any column exported from elsewhere.
@@ -76,14 +78,9 @@ def validate(  # noqa: PLR0913 - one option per column that may be judged
     Exit code 1 where the verdict is fail or not enough data, or where a certified tier broke its promise.
     """
     from chs_ml.cli import judged as sources
-    from chs_ml.cli.verdict import Verdict
 
-    campaign = {
-        "capacity": capacity,
-        "customer_value": customer_value,
-        "incentive": incentive,
-        "contact": contact,
-    }
+    campaign = {"capacity": capacity, "customer_value": customer_value, "incentive": incentive}
+    campaign["contact"] = contact
     said: dict[str, Any] = {"treated": treated, "randomised": randomised or None, "churn_date": churn_date}
     said["value"] = {name: amount for name, amount in campaign.items() if amount is not None}
     if scores is not None:
@@ -101,9 +98,9 @@ def validate(  # noqa: PLR0913 - one option per column that may be judged
     for name in (treated, churn_date if history is None else None):
         if name is not None:
             judged.column(name)  # asked for: its absence is an error, not a remark
-    found = Verdict.of(judged, history, horizon_days=horizon_days)
-    say(as_json(found.to_dict()) if json else found.to_markdown() if markdown else found.to_text())
-    raise typer.Exit(int(not passes(found.report)))
+    found = judged.report(history, horizon_days=horizon_days)
+    say(found.to_json() if json else found.to_markdown() if markdown else found.to_text())
+    raise typer.Exit(int(not passes(found)))
 
 
 def passes(report: "ValidationReport") -> bool:
@@ -135,29 +132,40 @@ def compare(  # noqa: PLR0913 - one option per column that may be judged
     churned: str | None = CHURNED,
     account: str | None = ACCOUNT,
     value: str | None = VALUE,
+    segment: str | None = SEGMENT,
+    markdown: bool = MARKDOWN,
     json: bool = JSON,
 ) -> None:
     """Compare scores on the same rows, by paired differences to the first."""
     from chs_ml import validation
     from chs_ml.cli.judged import column_of, outcomes_of, settings_of
     from chs_ml.table import read_table
+    from chs_ml.tiers import Tiers
 
     chances = pairs(probability, "--probability", "SCORE=COLUMN")
     said = {"margins": number_pairs(margin, "--margin", "STATISTIC=NUMBER")}
-    spec = settings_of({"data": {"outcome": outcome}}, recipe, said).validation
+    settings = settings_of({"data": {"outcome": outcome}}, recipe, said)
     table = read_table(scores)
     found = validation.compare(
         outcomes_of(table, outcome, churned),
         {name: column_of(table, name).to_numpy() for name in score},
         probabilities={name: column_of(table, column).to_numpy() for name, column in chances.items()},
-        account=None if account is None else column_of(table, account).to_numpy(),
-        value=None if value is None else column_of(table, value).to_numpy(),
+        account=_column(table, account),
+        value=_column(table, value),
+        segment=_column(table, segment),
         metrics=_numeric(table, metric),
         base_rate=base_rate,
-        margins=spec.margin_values,
-        **spec.bootstrap_values,
+        tiers=None if recipe is None else Tiers.from_bounds(settings.tiers),
+        **validation.Rules.of(settings.validation.model_dump()).of_many,
     )
-    say(as_json(found) if json else found.to_text())
+    say(found.to_json() if json else found.to_markdown() if markdown else found.to_text())
+
+
+def _column(table: Any, name: str | None) -> Any:
+    """The named column's values; None where none is named."""
+    from chs_ml.cli.judged import column_of
+
+    return None if name is None else column_of(table, name).to_numpy()
 
 
 def _numeric(table: Any, names: list[str]) -> Any:

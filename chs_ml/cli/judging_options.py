@@ -14,6 +14,8 @@ VALUE = typer.Option(None, "--value", help="Column of account values.")
 SCORE = typer.Option("health_score", "--score", help="Column: larger = healthier.")
 PROBABILITY = typer.Option(None, "--probability", help="Column of churn probabilities.")
 SNAPSHOT_DATE = typer.Option(None, "--snapshot-date", help="Column of snapshot dates.")
+SEGMENT = typer.Option(None, "--segment", help="Column of segments.")
+MARKDOWN = typer.Option(False, "--markdown", help="Print Markdown.")
 RECIPE = typer.Option(
     None, "--recipe", help="Judge by [validation] and [tiers] of this recipe, not by the model's."
 )

@@ -44,17 +44,19 @@ def certify(  # noqa: PLR0913 - one option per column
     """Certify the healthiest tier: "churn is at most 3 %, with 95 % confidence".
 
     chs-ml certify MODEL DATA --at-most 0.03, or chs-ml certify FILE --outcome COLUMN --at-most 0.03. Prints a
-    block to paste into the recipe; validation then checks the promise again. Use rows on which nothing was
-    fitted or chosen. Exit code 1 where the promise cannot be certified.
+    block to paste into the recipe; validation then checks the promise again. One row per account counts,
+    drawn at random by --seed. Rows that the model was fitted on are left out; of a table of scores, use
+    rows on which nothing was fitted or chosen. Exit code 1 where the promise cannot be certified.
     """
     check_source(source, data, outcome)
     from chs_ml import validation
     from chs_ml.cli import judging_texts as texts
     from chs_ml.cli.judged import Columns
+    from chs_ml.cli.provenance import unseen
     from chs_ml.validation.text import wrapped
 
     columns = Columns(score=score, outcome=outcome, churned=churned, probability=probability, account=account)
-    judged = _judged(source, data, columns).unseen()
+    judged = unseen(_judged(source, data, columns))
     tiers = _named_tiers(judged, tier)
     found = validation.certify(
         judged.outcomes, score=judged.score, probability=judged.probability, account=judged.account,
@@ -65,7 +67,7 @@ def certify(  # noqa: PLR0913 - one option per column
         bounds = None if cut is None else dict(zip(cut.names, cut.lower_bounds, strict=True))
         say(as_json({"certificate": found, "tiers": bounds}))
     else:
-        say(wrapped(found.sentence))
+        say(f"{wrapped(found.sentence)}\n{wrapped(found.drawn)}")
         if cut is not None:
             say(f"\n{texts.tiers_block(cut)}\n{texts.promise_block(found.promise)}".rstrip())
     raise typer.Exit(int(not found.certified))

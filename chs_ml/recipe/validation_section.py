@@ -4,7 +4,7 @@ The defaults repeat those of `chs_ml.validation`, which a recipe does not load: 
 would wait for it.
 """
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -79,6 +79,8 @@ class PromiseSpec(Section):
 class ValidationSpec(Section):
     """Table ``[validation]``: intervals, the thresholds of the verdicts, and columns only judging reads.
 
+    `chs_ml.validation.Rules.of` turns its plain values (``model_dump()``) into what `chs_ml.validate` takes.
+
     Attributes
     ----------
     bootstrap, random_state, level
@@ -121,41 +123,6 @@ class ValidationSpec(Section):
         return self
 
     @property
-    def policy_values(self) -> dict[str, Any]:
-        """What `chs_ml.Policy` takes."""
-        return {name: getattr(self, name) for name in _POLICY}
-
-    @property
-    def bootstrap_values(self) -> dict[str, Any]:
-        """Replicates, seed and level as `chs_ml.validate` and `chs_ml.compare` take them."""
-        return {"n_bootstrap": self.bootstrap, "random_state": self.random_state, "level": self.level}
-
-    @property
-    def margin_values(self) -> dict[str, float]:
-        """The margins that are given, by statistic."""
-        return self.margins.model_dump(exclude_none=True)
-
-    @property
-    def promise_values(self) -> tuple[dict[str, Any], ...]:
-        """What `chs_ml.Promise` takes, once per promise."""
-        return tuple(promise.model_dump() for promise in self.promises)
-
-    @property
     def later_columns(self) -> tuple[str, ...]:
         """Columns that are filled in after the snapshot: they judge, and are never metrics."""
         return tuple(name for name in (self.treated, self.churn_date) if name is not None)
-
-
-_POLICY = (
-    "alpha",
-    "least_expected",
-    "least_accounts",
-    "relevant_ratio",
-    "most_healthy",
-    "most_concentrated",
-    "critical_odds_ratio",
-    "critical_lift",
-    "mean_tolerance",
-    "slope_tolerance",
-    "least_segment",
-)

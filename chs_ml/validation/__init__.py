@@ -26,14 +26,17 @@ from chs_ml.validation.intervention import InterventionReport, judge_interventio
 from chs_ml.validation.learned_tiers import tiers_for_capacity, tiers_for_rates
 from chs_ml.validation.migration import flapping, hysteresis_cost, migration_matrix, with_hysteresis
 from chs_ml.validation.net_benefit import net_benefit_curve
+from chs_ml.validation.over_time import GreenChurn, OverTime
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.profit import Campaign, expected_maximum_profit, expected_maximum_profit_business
 from chs_ml.validation.report import ValidationReport
 from chs_ml.validation.result import HypothesisTest, Interval, Statistic, Verdict
 from chs_ml.validation.rivals import single_best_metric
 from chs_ml.validation.rolling import Backtest, backtest, rolling_origins
+from chs_ml.validation.rules import Rules
 from chs_ml.validation.stability import rank_stability, stability_index, stability_test
 from chs_ml.validation.suite import validate
+from chs_ml.validation.worth import Outreach, Worth
 
 __all__ = [
     "Backtest",
@@ -41,17 +44,22 @@ __all__ = [
     "Certificate",
     "Comparison",
     "Difference",
+    "GreenChurn",
     "HypothesisTest",
     "Interval",
     "InterventionReport",
+    "Outreach",
+    "OverTime",
     "Policy",
     "Promise",
     "Resampling",
+    "Rules",
     "Ruling",
     "ScoreHistory",
     "Statistic",
     "ValidationReport",
     "Verdict",
+    "Worth",
     "backtest",
     "brier_parts",
     "calibration_curve",

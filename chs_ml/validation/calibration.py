@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
-from scipy.stats import norm, t
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from chs_ml.validation.intervals import churn_rate
 from chs_ml.validation.ranking import SMALLEST_PROBABILITY
@@ -111,7 +110,7 @@ class LogisticFit:
     def interval(self, position: int, *, level: float) -> Interval:
         """Wald interval of one coefficient, t with G - 1 degrees of freedom."""
         error = float(np.sqrt(self.covariance[position, position]))
-        half = float(t.ppf((1.0 + level) / 2.0, max(self.accounts - 1, 1))) * error
+        half = float(stdtrit(max(self.accounts - 1, 1), (1.0 + level) / 2.0)) * error
         value = float(self.coefficients[position])
         return Interval(value - half, value + half)
 
@@ -191,7 +190,7 @@ def calibration(probability: Array, churned: Array, account: Codes, *, level: fl
 def mean_interval(values: Array, account: Codes, *, level: float = 0.95) -> Interval:
     """Normal interval of a mean of shape (n,), clustered by account."""
     mean, error = float(values.mean()), clustered_error(values, account)
-    half = float(norm.isf((1.0 - level) / 2.0)) * error
+    half = float(ndtri((1.0 + level) / 2.0)) * error
     return Interval(mean - half, mean + half)
 
 

@@ -1,6 +1,6 @@
 """Tiers with a guarantee: "churn in Healthy is at most 3 %, with 95 % confidence"."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,8 @@ class Certificate:
         probabilities: as they did here); 0 where one is certified, -1 where no number would do.
     sentence : str
         The answer in one sentence.
+    drawn : str
+        Which rows it stands on: one per account, drawn at random with a seed where accounts repeat.
     """
 
     promise: Promise
@@ -78,6 +80,7 @@ class Certificate:
     steps: int
     needed: int
     sentence: str
+    drawn: str = ""
 
     def tiers(self, others: Tiers | None = None) -> Tiers:
         """Tiers whose healthiest bound is the certified one; bounds of `others` above it are dropped.
@@ -153,7 +156,21 @@ def certify(
     if len(rows) == 0:
         raise NotEnoughData("No account is left to certify with. Judge more accounts, or pass probabilities.")
     risk = None if columns.probability is None else columns.probability[rows]
-    return _certificate(columns.score[rows], columns.churned[rows], start_share, promise, risk)
+    found = _certificate(columns.score[rows], columns.churned[rows], start_share, promise, risk)
+    return replace(found, drawn=_drawn(columns, len(rows), random_state))
+
+
+def _drawn(columns: JudgedColumns, certifying: int, random_state: int) -> str:
+    counts, seed = columns.counts, f"drawn at random (seed {random_state})"
+    said = f"{counts.accounts:,} accounts with one row each"
+    if counts.clustered:
+        said = f"One row of each of {counts.accounts:,} accounts, {seed} from {counts.judged:,} rows"
+    if certifying == counts.accounts:
+        return f"{said}."
+    return (
+        f"{said}; {counts.accounts - certifying:,} of them, {seed}, chose where testing starts and do not "
+        "certify."
+    )
 
 
 def one_row_per_account(account: Codes, rng: np.random.Generator) -> Codes:
@@ -190,11 +207,9 @@ def _certificate(
     order = np.argsort(-score, kind="stable")
     ordered, events = score[order], np.cumsum(churned[order]).astype(int)
     sizes = nested_sizes(ordered, start_share)
-    passed = 0
-    for size in sizes:
-        if float(binom.cdf(events[size - 1], size, promise.at_most)) > 1.0 - promise.confidence:
-            break
-        passed += 1
+    ends = np.array(sizes)
+    held = binom.cdf(events[ends - 1], ends, promise.at_most) <= 1.0 - promise.confidence
+    passed = len(sizes) if held.all() else int(np.argmin(held))
     size = sizes[max(passed - 1, 0)]
     found = int(events[size - 1])
     certified = passed > 0

@@ -73,8 +73,8 @@ class JudgedColumns:
         Segment labels; missing allowed.
     tier : Series or None
         Tier labels as given; missing allowed.
-    new_account : ndarray of bool or None
-        Rows of accounts never seen in training.
+    new_account, treated : ndarray of bool or None
+        Rows of accounts never seen in training; rows that were worked on.
     positions : ndarray of int
         Where the rows stand in the input.
     counts : Counts
@@ -91,30 +91,24 @@ class JudgedColumns:
     new_account: Mask | None
     positions: Codes
     counts: Counts
+    treated: Mask | None = None
 
 
-def judged_columns(  # noqa: PLR0913 - one argument per column that may be judged
-    outcomes: Any,
-    *,
-    score: Any,
-    probability: Any = None,
-    tier: Any = None,
-    value: Any = None,
-    account: Any = None,
-    segment: Any = None,
-    new_account: Any = None,
-    two_sided: bool = True,
-) -> JudgedColumns:
+PARTS = ("score", "probability", "tier", "value", "account", "segment", "new_account", "treated")
+
+
+def judged_columns(outcomes: Any, *, two_sided: bool = True, **columns: Any) -> JudgedColumns:
     """Match, code and count the columns of a validation.
 
     Parameters
     ----------
     outcomes : Series or array of shape (n,)
         Words or 0/1 as `chs_ml.outcome.churn_codes` reads them.
-    score, probability, tier, value, account, segment, new_account : Series or array of shape (n,)
-        Series are matched to each other by index; arrays by position.
     two_sided : bool, default=True
         Whether rows that all had the same outcome are refused.
+    columns : Series or array of shape (n,)
+        By the names in `PARTS`, score always; None is not given. Series are matched to each other by
+        index; arrays by position.
 
     Raises
     ------
@@ -123,10 +117,10 @@ def judged_columns(  # noqa: PLR0913 - one argument per column that may be judge
     NotEnoughData
         Where the judged rows lack churns or renewals.
     """
-    given = {
-        "outcomes": outcomes, "score": score, "probability": probability, "tier": tier, "value": value,
-        "account": account, "segment": segment, "new_account": new_account,
-    }  # fmt: skip
+    strangers = set(columns) - set(PARTS)
+    if strangers:
+        raise TypeError(f"judged_columns takes {', '.join(PARTS)}; got also {first_few(strangers)}.")
+    given = {"outcomes": outcomes, **{name: columns.get(name) for name in PARTS}}
     table = matched({name: column for name, column in given.items() if column is not None})
     churned = churn_codes(table["outcomes"])
     scores = numbers(table["score"], "score")
@@ -138,7 +132,7 @@ def judged_columns(  # noqa: PLR0913 - one argument per column that may be judge
     if two_sided or len(rows) == 0:
         check_two_sided(churned[rows])
     codes = account_codes(table.get("account"), rows)
-    fresh = _mask(table["new_account"])[rows] if "new_account" in table else None
+    fresh = _mask(table, "new_account", rows)
     counts = Counts(
         rows=len(churned),
         open=int((~known).sum()),
@@ -161,6 +155,7 @@ def judged_columns(  # noqa: PLR0913 - one argument per column that may be judge
         new_account=fresh,
         positions=rows,
         counts=counts,
+        treated=_mask(table, "treated", rows),
     )
 
 
@@ -281,7 +276,16 @@ def _labels(series: pd.Series | None, rows: Codes) -> pd.Series | None:
     return None if series is None else series.iloc[rows].reset_index(drop=True)
 
 
-def _mask(series: pd.Series) -> Mask:
+_TRUE = {
+    "new_account": "true = never seen in training",
+    "treated": "true = worked on between snapshot and outcome",
+}
+
+
+def _mask(table: Mapping[str, pd.Series], name: str, rows: Codes) -> Mask | None:
+    if name not in table:
+        return None
+    series = table[name]
     if series.isna().any() or not set(pd.unique(series)) <= {True, False}:
-        raise TableError("new_account must be true or false in every row: true = never seen in training.")
-    return series.to_numpy(dtype=bool)
+        raise TableError(f"{name} must be true or false in every row: {_TRUE[name]}.")
+    return series.to_numpy(dtype=bool)[rows]

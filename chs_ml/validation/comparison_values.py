@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chs_ml.validation.result import Interval, Statistic
+from chs_ml.validation.result import HypothesisTest, Interval, Statistic
 from chs_ml.validation.tier_table import TierRow
 
 COMPARED = ("auc", "average_precision", "top_decile_lift", "log_loss", "brier", "value_captured")
@@ -39,9 +39,9 @@ class Difference:
     difference : float
         Second minus first.
     interval : Interval
-        Paired, account-clustered: normal with the standard deviation of the replicates' differences.
+        Paired, account-clustered: t with the standard deviation of the replicates' differences.
     p_value : float
-        Two-sided, of the same normal; 1 where no replicate differs.
+        Two-sided, of the same t; 1 where no replicate differs.
     delong_interval, delong_p_value
         Of AUCs, by DeLong (clustered: Obuchowski); NaN for other statistics.
     higher_is_better : bool
@@ -73,8 +73,63 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """One score of a comparison: its statistics, and its tiers where the score is on the 0-100 scale."""
+    """One score of a comparison.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    statistics : tuple of Statistic
+        With intervals.
+    tiers : tuple of TierRow
+        Where the score is on the 0-100 scale, or bounds were given.
+    promises : tuple of HypothesisTest
+        What tiers promised, checked on its tiers.
+    """
 
     name: str
     statistics: tuple[Statistic, ...]
     tiers: tuple[TierRow, ...]
+    promises: tuple[HypothesisTest, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentDuel:
+    """Two scores inside one segment.
+
+    Attributes
+    ----------
+    segment : str
+        Its name; "(none)" for rows without one.
+    first, second : str
+        Names; the first is the reference.
+    rows, churned : int
+        Sizes.
+    first_auc, second_auc : float
+        AUCs inside the segment; NaN where it has too few churns or renewals.
+    difference, interval
+        Second minus first, with DeLong's interval, clustered by account.
+    p_value : float
+        DeLong's, Holm over the segments; NaN where silent.
+    verdict : Ruling
+        Of the second score, at the policy's alpha.
+    """
+
+    segment: str
+    first: str
+    second: str
+    rows: int
+    churned: int
+    first_auc: float
+    second_auc: float
+    difference: float
+    interval: Interval
+    p_value: float
+    verdict: Ruling
+
+
+def ruling(interval: Interval, *, higher_is_better: bool) -> Ruling:
+    """What the interval of a difference says of the second score."""
+    if not interval.known or interval.holds(0.0):
+        return Ruling.NO_DIFFERENCE
+    return Ruling.BETTER if (interval.low > 0.0) == higher_is_better else Ruling.WORSE

@@ -36,17 +36,17 @@ class Definition:
 
 METHODS = {
     "logit": "account-clustered bootstrap, t on the logit scale",
-    "centred logit": "account-clustered bootstrap, t on the logit scale, bootstrap bias removed",
     "log": "account-clustered bootstrap, normal on the log scale",
     "normal": "account-clustered bootstrap, normal",
     "percentile": "account-clustered bootstrap, percentile",
+    "none": "no interval: the largest of many gaps is too large by an amount that no bootstrap knows",
 }
 
 DEFINITIONS = {
     "auc": Definition("AUC", "logit", True),
     "average_precision": Definition("Average precision", "logit", True),
     "top_decile_lift": Definition("Top-decile lift", "percentile", True),
-    "ks": Definition("Kolmogorov-Smirnov", "centred logit", True),
+    "ks": Definition("Kolmogorov-Smirnov", "none", True),
     "value_captured": Definition("Lost value in riskiest tenth", "percentile", True),
     "log_loss": Definition("Log loss", "log", False),
     "log_loss_removed": Definition("Share of log loss removed", "normal", True),
@@ -87,13 +87,15 @@ def interval_of(
     rarer outcome alone, so the quantile is that of t with its accounts less one as degrees of freedom
     (normal quantiles covered 92.5 % at an AUC of .90, t covers 93.7 to 96 % from .70 to .90).
     Proper scores cover best on the log scale, lifts by percentiles, shares removed by a plain normal
-    interval. The Kolmogorov-Smirnov distance is a maximum, which noise enlarges:
-    its interval is moved by the bootstrap's bias and still covers only 83 to 95 %.
+    interval. The Kolmogorov-Smirnov distance gets none: it is a maximum, which noise enlarges, and
+    a bootstrap enlarges it once more. With 30 churns of 300 (AUC .60 to .90) percentiles covered 46 to 73 %,
+    an interval moved by the bootstrap's bias 73 to 95 %, and with 300 of 3,000 they covered 81 and 91 %.
     """
     scale = DEFINITIONS[name].scale
-    if scale in ("logit", "centred logit"):
-        centre = scale == "centred logit"
-        return logit_interval(value, replicates, margin=margin, level=level, centre=centre, degrees=degrees)
+    if scale == "none":
+        return Interval()
+    if scale == "logit":
+        return logit_interval(value, replicates, margin=margin, level=level, degrees=degrees)
     if scale == "log":
         return log_interval(value, replicates, level=level)
     if scale == "normal":

@@ -22,10 +22,13 @@ class ScoreHistory:
         Columns account (str), snapshot_date (datetime64), score (float), tier (int, -1 for none).
     tiers : Tiers
         Names and bounds.
+    churn_dates : Series of datetime64, index = account, or None
+        The day each churned account left; None where nobody said.
     """
 
     frame: pd.DataFrame
     tiers: Tiers
+    churn_dates: pd.Series | None = None
 
     @property
     def account(self) -> Codes:
@@ -73,7 +76,7 @@ class ScoreHistory:
 
 
 def score_history(
-    account: Any, *, snapshot_date: Any, score: Any, tiers: Tiers | None = None
+    account: Any, *, snapshot_date: Any, score: Any, tiers: Tiers | None = None, churn_date: Any = None
 ) -> ScoreHistory:
     """Sort a score's history; rows without a score stay, without a tier.
 
@@ -83,13 +86,16 @@ def score_history(
         Matched by index, arrays by position.
     tiers : Tiers, optional
         75 and 50 by default.
+    churn_date : Series or array of shape (n,), optional
+        Day the account left, blank where it stayed.
 
     Raises
     ------
     TableError
         Where an account has two scores on one day, or a date cannot be read.
     """
-    table = matched({"account": account, "snapshot_date": snapshot_date, "score": score})
+    given = {"account": account, "snapshot_date": snapshot_date, "score": score, "churn_date": churn_date}
+    table = matched({name: column for name, column in given.items() if column is not None})
     dates = read_dates(table["snapshot_date"], "snapshot_date")
     cut = tiers or Tiers()
     scores = numbers(table["score"], "score")
@@ -105,7 +111,28 @@ def score_history(
             f"An account must have one score per snapshot; {int(twice.sum())} have more, first of "
             f"{first_few(frame.loc[twice, 'account'].unique().tolist())}. Keep one of them."
         )
-    return ScoreHistory(frame, cut)
+    churns = churn_dates_of(table["account"], table["churn_date"]) if "churn_date" in table else None
+    return ScoreHistory(frame, cut, churns)
+
+
+def churn_dates_of(account: pd.Series, churn_date: pd.Series) -> pd.Series:
+    """One date per churned account, from rows of shape (n,) whose date is blank where the account stayed.
+
+    Raises
+    ------
+    TableError
+        Where a date cannot be read, or an account has several.
+    """
+    said = churn_date.notna().to_numpy()
+    dates = read_dates(churn_date[said], str(churn_date.name or "churn_date"))
+    found = pd.DataFrame({"account": account[said].astype("str"), "date": dates}).drop_duplicates()
+    twice = found.loc[found["account"].duplicated(), "account"]
+    if len(twice):
+        raise TableError(
+            f"{churn_date.name or 'churn_date'} must be one day per account; {twice.nunique():,} accounts "
+            f"have several: {first_few(twice.unique())}."
+        )
+    return pd.Series(found["date"].to_numpy(), index=found["account"].to_numpy(), name="churn_date")
 
 
 def read_dates(series: pd.Series, name: str) -> pd.Series:

@@ -104,8 +104,7 @@ def countable_rows(account: Codes) -> float:
     """
     if len(account) == 0:
         return 0.0
-    sizes = np.unique(account, return_counts=True)[1].astype(np.float64)
-    shared = float(np.sum(sizes**2)) / len(account)
+    shared = float(np.sum(np.bincount(account).astype(np.float64) ** 2)) / len(account)
     return len(account) / (1.0 + (shared - 1.0) / 2.0)
 
 
@@ -128,16 +127,16 @@ def design_effect(churned: Array, account: Codes, *, correlation: float = 0.0) -
     1 + (m - 1) · correlation, m the mean number of rows that share a row's account (Kish 1965).
     """
     n = len(churned)
-    _, codes = np.unique(account, return_inverse=True)
-    accounts = int(codes.max()) + 1
+    sizes = np.bincount(account).astype(np.float64)  # codes that no row has add nothing to the sums below
+    accounts = int(np.count_nonzero(sizes))
     if accounts == n:
         return 1.0, accounts
     rate = float(churned.mean())
     if rate in (0.0, 1.0) or accounts == 1:
         return n / accounts, accounts
-    sums = np.bincount(codes, weights=churned - rate)
+    sums = np.bincount(account, weights=churned - rate)
     variance = accounts / (accounts - 1) * float(np.sum(sums**2)) / n**2
-    shared = float(np.sum(np.bincount(codes).astype(np.float64) ** 2)) / n
+    shared = float(np.sum(sizes**2)) / n
     least = 1.0 + (shared - 1.0) * correlation
     return max(least, variance / (rate * (1.0 - rate) / n)), accounts
 
@@ -168,7 +167,6 @@ def logit_interval(
     *,
     margin: float,
     level: float = 0.95,
-    centre: bool = False,
     degrees: float = np.inf,
 ) -> Interval:
     """Interval of t on the logit scale, turned back: it stays inside (0, 1).
@@ -181,9 +179,6 @@ def logit_interval(
         Bootstrap replicates.
     margin : float
         How near to 0 and 1 replicates may come before they are held (half a pair, say).
-    centre : bool, default=False
-        Whether the bootstrap's own bias is taken off: for statistics, such as a maximum, that noise
-        pushes one way.
     degrees : float, default=inf
         Degrees of freedom; infinitely many give the normal distribution.
     """
@@ -191,7 +186,6 @@ def logit_interval(
     if len(known) < 2 or np.isnan(value):
         return Interval()
     middle = float(logit(np.clip(value, margin, 1.0 - margin)))
-    middle -= float(known.mean()) - middle if centre else 0.0
     inner = normal_interval(middle, known, level=level, degrees=degrees)
     return Interval(float(expit(inner.low)), float(expit(inner.high)))
 

@@ -10,7 +10,7 @@ from chs_ml.validation.columns import JudgedColumns, judged_columns, matched
 from chs_ml.validation.intervals import churn_rate
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.rates import RateDifference, rate_difference
-from chs_ml.validation.result import NAN, Codes, HypothesisTest, Interval, Mask, Verdict, holm
+from chs_ml.validation.result import NAN, HypothesisTest, Interval, Mask, Verdict, holm
 from chs_ml.validation.tier_table import TierCodes, tier_codes
 
 
@@ -90,22 +90,32 @@ def judge_interventions(
     table = matched({name: column for name, column in given.items() if column is not None})
     columns = judged_columns(
         table["outcomes"], score=table["score"], tier=table.get("tier"), account=table.get("account"),
-        new_account=table["treated"].rename("treated"),
+        treated=table["treated"],
     )  # fmt: skip
-    worked = np.asarray(columns.new_account, dtype=bool)
-    rules = policy or Policy()
     cut = tier_codes(columns, tiers or Tiers())
     codes = TierCodes((), np.empty(0, dtype=np.intp)) if cut is None else cut
-    rows = tuple(_row(columns, codes, code, worked) for code in range(len(codes.names)))
-    pairs = [_pair(columns, codes.codes == code, worked) for code in range(len(codes.names))]
-    speaks = [pair.least_expected >= rules.least_expected for pair in pairs]
+    worked = np.asarray(columns.treated, dtype=bool)
+    return treated_tiers(columns, codes, worked, policy or Policy(), randomised=randomised)
+
+
+def treated_tiers(
+    columns: JudgedColumns, tiers: TierCodes, worked: Mask, policy: Policy, *, randomised: bool = False
+) -> InterventionReport:
+    """Compare the worked and the other rows of each tier; `worked` is a mask of the judged rows."""
+    inside = [tiers.codes == code for code in range(len(tiers.names))]
+    rows = tuple(_row(columns, tiers, code, worked) for code in range(len(tiers.names)))
+    pairs = [
+        rate_difference(columns.churned, columns.account, first=mask & worked, second=mask & ~worked)
+        for mask in inside
+    ]
+    speaks = [pair.least_expected >= policy.least_expected for pair in pairs]
     p_values = holm([p.p_two_sided if ok else NAN for p, ok in zip(pairs, speaks, strict=True)])
     tests = tuple(
-        _test(row, pair, p, rules, randomised=randomised)
+        _test(row, pair, p, policy, randomised=randomised)
         for row, pair, p in zip(rows, pairs, p_values, strict=True)
     )
     return InterventionReport(
-        tiers=rows, tests=tests, randomised=randomised, warnings=_warnings(rows, tests, rules)
+        tiers=rows, tests=tests, randomised=randomised, warnings=_warnings(rows, tests, policy)
     )
 
 
@@ -124,11 +134,6 @@ def _row(columns: JudgedColumns, cut: TierCodes, code: int, worked: Mask) -> Tre
         untreated_interval=untreated.interval,
         treated_share=treated.n / n if n else NAN,
     )
-
-
-def _pair(columns: JudgedColumns, inside: Mask, worked: Mask) -> RateDifference:
-    account: Codes = columns.account
-    return rate_difference(columns.churned, account, first=inside & worked, second=inside & ~worked)
 
 
 def _test(

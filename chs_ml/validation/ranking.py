@@ -103,10 +103,15 @@ def _auc(every: Array, churns: Array, cum_all: Array, cum_churns: Array) -> Arra
 
 def at_share(cum_weight: Array, cumulated: Array, share: float) -> Array:
     """Cumulated amount, shape (b, g), at a share of the weight; linear inside a group of ties."""
-    rows = zip(cum_weight, cumulated, strict=True)
-    return np.array([
-        np.interp(share * weight[-1], np.r_[0.0, weight], np.r_[0.0, amount]) for weight, amount in rows
-    ])  # fmt: skip
+    target = share * cum_weight[:, -1]
+    rows = np.arange(len(cum_weight))
+    at = np.sum(cum_weight < target[:, None], axis=1)  # the first group that reaches the share
+    inside = at > 0
+    weight_before = np.where(inside, cum_weight[rows, at - 1], 0.0)
+    before = np.where(inside, cumulated[rows, at - 1], 0.0)
+    step = cum_weight[rows, at] - weight_before
+    part = np.divide(target - weight_before, step, out=np.zeros_like(step), where=step > 0.0)
+    return np.asarray(before + part * (cumulated[rows, at] - before))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betainc, betaincc, ndtri, stdtr
-from scipy.stats import binomtest
+from scipy.stats import binom
 
 from chs_ml.validation.intervals import Rate, churn_rate
 from chs_ml.validation.result import NAN, Array, Codes, Interval, Mask
+
+_TIED = 1e-7
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,7 @@ def rate_difference(
 def _difference_effect(churned: Array, account: Codes, first: Mask, second: Mask) -> tuple[float, int]:
     """Clustered over independent variance of a difference of rates, at least 1, and its accounts."""
     inside = first | second
-    _, codes = np.unique(account[inside], return_inverse=True)
-    accounts, n = int(codes.max()) + 1, int(inside.sum())
+    accounts, n = int(np.count_nonzero(np.bincount(account[inside]))), int(inside.sum())
     if accounts == n:
         return 1.0, accounts
     influence = np.zeros(len(churned))
@@ -112,7 +113,7 @@ def _difference_effect(churned: Array, account: Codes, first: Mask, second: Mask
     alone = float(np.sum(influence**2))
     if alone == 0.0 or accounts == 1:
         return n / accounts, accounts
-    together = accounts / (accounts - 1) * float(np.sum(np.bincount(codes, influence[inside]) ** 2))
+    together = accounts / (accounts - 1) * float(np.sum(np.bincount(account, influence) ** 2))
     return max(1.0, together / alone), accounts
 
 
@@ -146,6 +147,11 @@ def jeffreys_p_value(events: float, n: float, promised: float) -> float:
 
 
 def binomial_p_value(events: float, n: float, promised: float) -> float:
-    """Two-sided exact binomial test of a rate against a promised one; counts are rounded to whole ones."""
+    """Two-sided exact binomial test of a rate against a promised one; counts are rounded to whole ones.
+
+    The chance of all counts that are no likelier than the one observed (as in R's ``binom.test``).
+    """
     whole = max(1, round(n))
-    return float(binomtest(min(round(events), whole), whole, promised).pvalue)
+    chances = binom.pmf(np.arange(whole + 1), whole, promised)
+    observed = chances[min(round(events), whole)]
+    return min(1.0, float(chances[chances <= observed * (1.0 + _TIED)].sum()))

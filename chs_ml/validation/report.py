@@ -10,12 +10,15 @@ from chs_ml.validation.brier import BrierParts
 from chs_ml.validation.calibration import Calibration
 from chs_ml.validation.columns import Counts
 from chs_ml.validation.curve import CalibrationCurve
+from chs_ml.validation.intervention import InterventionReport
+from chs_ml.validation.over_time import OverTime
 from chs_ml.validation.plain import from_plain, to_json, to_plain
 from chs_ml.validation.report_markdown import report_markdown
 from chs_ml.validation.report_text import report_text
 from chs_ml.validation.result import HypothesisTest, Statistic, Verdict
 from chs_ml.validation.segments import SegmentRow
 from chs_ml.validation.tier_table import TierRow, tier_frame
+from chs_ml.validation.worth import Worth
 
 T = TypeVar("T")
 
@@ -43,8 +46,14 @@ class ValidationReport:
     segments : tuple of SegmentRow
         Largest first; empty where no segments were given.
     new_accounts : tuple of Statistic
-        The statistics on accounts never seen in training; empty where nobody said, or where they lack
-        churns or renewals.
+        The statistics on accounts never seen in training; empty where nobody said, where they are all
+        accounts (a note says it), or where they lack churns or renewals.
+    worth : Worth or None
+        What acting on the score is worth: net benefit, calls at capacity, profit.
+    time : OverTime or None
+        The score's history and whether churn was seen coming; None where no dates were given.
+    interventions : InterventionReport or None
+        Churn with and without outreach; None where nobody said who was worked on.
     counts : Counts
         What became of the rows.
     notes : tuple of str
@@ -64,6 +73,9 @@ class ValidationReport:
     tests: tuple[HypothesisTest, ...]
     segments: tuple[SegmentRow, ...]
     new_accounts: tuple[Statistic, ...]
+    worth: Worth | None = None
+    time: OverTime | None = None
+    interventions: InterventionReport | None = None
     counts: Counts
     notes: tuple[str, ...]
     level: float

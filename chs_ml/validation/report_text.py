@@ -1,181 +1,41 @@
 """A validation report as plain text, for a reader who has two minutes."""
 
-from collections.abc import Sequence
+import math
 from typing import TYPE_CHECKING
 
-from chs_ml.validation.brier import BrierParts
-from chs_ml.validation.calibration import Calibration
-from chs_ml.validation.columns import Counts
-from chs_ml.validation.curve import CalibrationCurve
-from chs_ml.validation.result import HypothesisTest, Interval, Statistic, Verdict
-from chs_ml.validation.segments import SegmentRow
-from chs_ml.validation.text import (
-    amount,
-    clipped,
-    interval_text,
-    number,
-    p_text,
-    percent,
-    percent_interval,
-    section,
-    table,
-    wrapped,
+from chs_ml.validation.blocks import as_text
+from chs_ml.validation.report_blocks import (
+    TITLES,
+    counts_sentence,
+    report_blocks,
+    shown_p_value,
+    small_print,
+    worth_a_line,
 )
-from chs_ml.validation.tier_table import TierRow
+from chs_ml.validation.result import HypothesisTest, Verdict
+from chs_ml.validation.text import p_text, section, wrapped
 
 if TYPE_CHECKING:
     from chs_ml.validation.report import ValidationReport
 
-TITLES = {
-    "ranks": "Ranks better than chance",
-    "calibration_mean": "Probabilities right on average",
-    "calibration_slope": "Probabilities rightly spread",
-    "enough_data": "Enough data per tier",
-    "ordered": "Tiers ordered",
-    "separated": "Tiers separated",
-    "predicted_jeffreys": "Tier churns as predicted",
-    "predicted_binomial": "Tier churns as predicted, exact",
-    "hosmer_lemeshow": "All tiers as predicted",
-    "share_healthy": "Share of the healthiest tier",
-    "concentration": "Spread over tiers",
-    "critical_odds_ratio": "Least healthy tier is riskier",
-    "critical_lift": "Least healthy tier is riskier",
-    "ordered_by_value": "Tiers ordered by value lost",
-    "tier_promise": "Certified promise holds",
-}
-
-ONE_SIDED = {"ordered", "ordered_by_value"}  # a p-value of 1 beside a pass would only puzzle
-
 
 def report_text(report: "ValidationReport") -> str:
     """The whole report, sections separated by blank lines."""
-    blocks = [
-        _head(report),
-        section(
-            "Verdicts", *(test_lines(test) for test in report.tests if _worth_a_line(test, report.tests))
-        ),
-        _tiers(report.tiers) if report.tiers else "",
-        section("Statistics", statistics_table(report.statistics)),
-        _calibration(report.calibration, report.curve, report.brier) if report.calibration else "",
-        _segments(report.segments) if report.segments else "",
-        section("Accounts never seen in training", statistics_table(report.new_accounts))
-        if report.new_accounts
-        else "",
-        section("Notes", *(wrapped(note, indent="  ", first="- ") for note in report.notes))
-        if report.notes
-        else "",
-    ]
-    return "\n\n".join(block for block in blocks if block)
-
-
-def _head(report: "ValidationReport") -> str:
-    summary = counts_sentence(report.counts)
     ranks = [test for test in report.tests if test.name == "ranks" and test.verdict is Verdict.WARN]
-    said = [wrapped(test.sentence) for test in ranks]  # nothing below matters more
-    return section(f"Validation: {report.verdict.value}", *said, wrapped(summary), _small_print(report))
-
-
-def _small_print(report: "ValidationReport") -> str:
-    return wrapped(
-        f"Intervals at {report.level:.0%}; {report.n_bootstrap:,} bootstrap replicates of accounts "
-        f"(seed {report.random_state})."
+    head = section(
+        f"Validation: {report.verdict.value}",
+        *(wrapped(test.sentence) for test in ranks),  # nothing below matters more
+        wrapped(counts_sentence(report.counts)),
+        wrapped(small_print(report)),
     )
-
-
-def counts_sentence(counts: Counts) -> str:
-    """Say what became of the rows."""
-    rows = f"{counts.judged:,} rows of {counts.accounts:,} accounts judged, {counts.churned:,} churned"
-    left = [
-        (counts.open, "with an outcome not yet known"),
-        (counts.withheld, "without a score"),
-        (counts.without_probability, "without a probability"),
-    ]
-    out = ", ".join(f"{n:,} {why}" for n, why in left if n)
-    return f"{rows} ({counts.base_rate:.1%})" + (f"; left out: {out}." if out else ".")
+    lines = [test_lines(test) for test in report.tests if worth_a_line(test, report.tests)]
+    return "\n\n".join([head, section("Verdicts", *lines), *map(as_text, report_blocks(report))])
 
 
 def test_lines(test: HypothesisTest) -> str:
     """One test in a few lines: verdict, name, sentence, p-value."""
     title = TITLES.get(test.name, test.name)
-    against = test.name not in ONE_SIDED and test.p_value == test.p_value
-    p_value = f" (p {p_text(test.p_value)})" if against else ""
-    return wrapped(f"{title}: {test.sentence}{p_value}", indent=" " * 17, first=f"{test.verdict.value:<15}  ")
-
-
-def _worth_a_line(test: HypothesisTest, tests: Sequence[HypothesisTest]) -> bool:
-    """Leave out exact binomial tests that only repeat what Jeffreys' test said."""
-    twins = [t for t in tests if t.name == "predicted_jeffreys" and t.subject == test.subject]
-    return test.name != "predicted_binomial" or any(t.verdict is not test.verdict for t in twins)
-
-
-def statistics_table(statistics: Sequence[Statistic]) -> str:
-    """Statistics with intervals beside the base rate's figures."""
-    rows = [
-        [s.label, number(s.value), interval_text(s.interval), number(s.reference),
-         "higher" if s.higher_is_better else "lower", amount(s.n), amount(s.events)]
-        for s in statistics
-    ]  # fmt: skip
-    return table(["Statistic", "Value", "Interval", "Base rate", "Better", "Rows", "Churns"], rows)
-
-
-def _tiers(rows: Sequence[TierRow]) -> str:
-    body = [
-        [clipped(r.tier, 20), amount(r.accounts), amount(r.rows), amount(r.churned), percent(r.churn_rate),
-         percent_interval(r.interval), number(r.lift, decimals=2), percent(r.predicted),
-         percent(r.share_of_rows, decimals=0)]
-        for r in rows
-    ]  # fmt: skip
-    headers = ["Tier", "Accounts", "Rows", "Churned", "Churn", "Interval", "Lift", "Predicted", "Share"]
-    parts = [table(headers, body)]
-    if any(r.value == r.value for r in rows):
-        parts.append("\n" + _tier_values(rows))
-    return section("Tiers", *parts)
-
-
-def _tier_values(rows: Sequence[TierRow]) -> str:
-    body = [
-        [clipped(r.tier, 20), amount(r.value), percent(r.share_of_value, decimals=0), amount(r.value_lost),
-         percent(r.value_churn_rate), percent_interval(r.value_interval)]
-        for r in rows
-    ]  # fmt: skip
-    return table(["Tier", "Value", "Share of value", "Value lost", "Lost", "Interval"], body)
-
-
-def _calibration(found: Calibration, curve: CalibrationCurve | None, parts: BrierParts | None) -> str:
-    gap = found.mean_predicted - found.base_rate
-    top = [
-        ["Mean probability", percent(found.mean_predicted), "", percent(found.base_rate)],
-        ["Mean minus churn rate", percent(gap), percent_interval(found.difference_interval), percent(0.0)],
-        _coefficient("Slope", found.slope, found.slope_interval, "1.00"),
-        _coefficient("Intercept", found.intercept, found.intercept_interval, "0.00"),
-        _coefficient("Intercept at slope 1", found.in_the_large, found.in_the_large_interval, "0.00"),
-        ["Expected calibration error", percent(found.expected_error), "", percent(0.0)],
-    ]
-    if curve is not None:
-        row = ["Integrated calibration index", percent(curve.ici), percent_interval(curve.ici_interval)]
-        top.append([*row, percent(0.0)])
-    if parts is not None:
-        top.append(["Brier: miscalibration", number(parts.miscalibration, decimals=4), "", "0.0000"])
-        top.append(["Brier: discrimination", number(parts.discrimination, decimals=4), "", "large"])
-    bins = [
-        [f"{percent(b.lowest)} to {percent(b.highest)}", percent(b.predicted), percent(b.realised),
-         percent_interval(b.interval), amount(b.n), amount(b.churned)]
-        for b in found.bins
-    ]  # fmt: skip
-    lower = table(["Predicted from to", "Predicted", "Churned", "Interval", "Rows", "Churns"], bins)
-    return section("Calibration", table(["", "Value", "Interval", "Ideal"], top), "\n" + lower)
-
-
-def _coefficient(label: str, value: float, interval: Interval, ideal: str) -> list[str]:
-    return [label, number(value, decimals=2), interval_text(interval, decimals=2), ideal]
-
-
-def _segments(rows: Sequence[SegmentRow]) -> str:
-    body = [
-        [clipped(r.segment, 22), amount(r.rows), amount(r.churned), percent(r.churn_rate),
-         percent_interval(r.interval), percent(r.shrunk_rate), percent(r.predicted),
-         number(r.auc), r.verdict.value if r.verdict.value != "not enough data" else "too few"]
-        for r in rows
-    ]  # fmt: skip
-    headers = ["Segment", "Rows", "Churned", "Churn", "Interval", "Shrunk", "Predicted", "AUC", "Verdict"]
-    return section("Segments", table(headers, body))
+    shown = shown_p_value(test)
+    p_value = f" (p {p_text(shown)})" if not math.isnan(shown) else ""
+    said = f"{title}: {test.sentence}{p_value}"
+    return wrapped(said, indent=" " * 17, first=f"{test.verdict.value:<15}  ")

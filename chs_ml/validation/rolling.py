@@ -11,13 +11,14 @@ import pandas as pd
 from chs_ml.errors import NotEnoughData, RecipeError
 from chs_ml.outcome import outcome_reach
 from chs_ml.tiers import Tiers
-from chs_ml.validation.bootstrap import USUAL, Resampling
+from chs_ml.validation.blocks import Bullets, Grid, as_text, block
 from chs_ml.validation.columns import matched
 from chs_ml.validation.history import read_dates
 from chs_ml.validation.report import ValidationReport
 from chs_ml.validation.result import Array, Codes
+from chs_ml.validation.rules import Rules
 from chs_ml.validation.suite import validate
-from chs_ml.validation.text import amount, interval_text, number, percent, section, table, wrapped
+from chs_ml.validation.text import amount, interval_text, number, percent
 
 Scorer = Callable[[Codes, Codes], tuple[Array, Array | None]]
 
@@ -97,8 +98,15 @@ class Backtest:
                 origin.report.verdict.value,
             ])  # fmt: skip
         headers = ["Origin", "Trained on", "Purged", "Judged", "Churn", "AUC", "Interval", "Verdict"]
-        notes = [wrapped(note, indent="  ", first="- ") for note in self.skipped]
-        return section("Backtest, origin by origin", table(headers, rows), *notes) + "\n\n" + str(self.pooled)
+        promises = [
+            f"{origin.date}, {test.verdict.value}: {test.sentence}"
+            for origin in self.origins
+            for test in origin.report.tests
+            if test.name == "tier_promise"
+        ]
+        blocks = [block("Backtest, origin by origin", Grid(headers, rows), Bullets(self.skipped))]
+        blocks += [block("Promises, origin by origin", Bullets(promises))] if promises else []
+        return "\n\n".join([*map(as_text, blocks), str(self.pooled)])
 
     def __str__(self) -> str:
         return self.to_text()
@@ -161,8 +169,9 @@ def backtest(  # noqa: PLR0913 - one argument per column that may be judged
     settle_days: int = 0,
     account: Any = None,
     value: Any = None,
+    segment: Any = None,
     tiers: Tiers | None = None,
-    resampling: Resampling = USUAL,
+    rules: Rules | None = None,
 ) -> Backtest:
     """Backtest a way of scoring, origin by origin.
 
@@ -180,19 +189,21 @@ def backtest(  # noqa: PLR0913 - one argument per column that may be judged
         Dates, rising.
     horizon_days, lead_days, settle_days : int
         Of the outcome; rows whose outcome window reaches over an origin are purged.
-    account, value, tiers
+    account, value, segment, tiers
         As in `validate`.
-    resampling : Resampling
-        Bootstrap of each origin and of the pool.
+    rules : Rules, optional
+        Policy, promises, outreach and bootstrap, at each origin and for the pool; `Rules.of` reads them from
+        a recipe's ``[validation]``.
 
     Raises
     ------
     NotEnoughData
         Where no origin can be judged.
     """
-    given = {"outcomes": outcomes, "snapshot_date": snapshot_date, "account": account, "value": value}
+    given = {"outcomes": outcomes, "snapshot_date": snapshot_date, "account": account, "value": value,
+             "segment": segment}  # fmt: skip
     columns = matched({name: column for name, column in given.items() if column is not None})
-    n = len(columns["outcomes"])
+    n, how = len(columns["outcomes"]), rules or Rules()
     score, probability = np.full(n, np.nan), np.full(n, np.nan)
     reports, skipped = [], []
     splits = rolling_origins(
@@ -212,7 +223,7 @@ def backtest(  # noqa: PLR0913 - one argument per column that may be judged
                     date=split.date,
                     trained_on=len(split.train),
                     purged=split.purged,
-                    report=_judged(columns, score, probability, split.test, tiers, resampling),
+                    report=_judged(columns, score, probability, split.test, tiers, how),
                 )
             )
         except NotEnoughData as refusal:
@@ -220,7 +231,7 @@ def backtest(  # noqa: PLR0913 - one argument per column that may be judged
     if not reports:
         raise NotEnoughData(f"No origin could be judged. {' '.join(skipped)}")
     every = np.flatnonzero(~np.isnan(score))
-    pooled = _judged(columns, score, probability, every, tiers, resampling)
+    pooled = _judged(columns, score, probability, every, tiers, how)
     return Backtest(origins=tuple(reports), pooled=pooled, skipped=tuple(skipped))
 
 
@@ -230,7 +241,7 @@ def _judged(
     probability: Array,
     rows: Codes,
     tiers: Tiers | None,
-    resampling: Resampling,
+    rules: Rules,
 ) -> ValidationReport:
     def part(name: str) -> Any:
         return columns[name].iloc[rows].to_numpy() if name in columns else None
@@ -242,8 +253,8 @@ def _judged(
         tiers=tiers,
         value=part("value"),
         account=part("account"),
+        segment=part("segment"),
+        snapshot_date=part("snapshot_date"),
         out_of_time=True,
-        n_bootstrap=resampling.replicates,
-        random_state=resampling.random_state,
-        level=resampling.level,
+        **rules.of_one,
     )

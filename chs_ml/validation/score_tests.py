@@ -1,7 +1,7 @@
 """Tests of a score as a whole: does it rank, and are its probabilities right on average and in spread?"""
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtr
 
 from chs_ml.validation.calibration import Calibration, clustered_error, fit_logistic, log_odds
 from chs_ml.validation.columns import JudgedColumns
@@ -58,8 +58,8 @@ def mean_test(columns: JudgedColumns, found: Calibration, policy: Policy) -> Hyp
     expected = float(min(probability.sum(), (1.0 - probability).sum())) * counting
     counts = columns.counts
     speaks = policy.speaks(expected, accounts=counts.accounts, rows=counts.judged)
-    law = t(counts.accounts - 1) if counts.clustered else norm
-    p_value = 2.0 * float(law.sf(abs(gap) / error)) if speaks and error > 0 else NAN
+    degrees = float(counts.accounts - 1) if counts.clustered else np.inf
+    p_value = 2.0 * float(stdtr(degrees, -abs(gap) / error)) if speaks and error > 0 else NAN
     verdict = _verdict(p_value, far=abs(gap) > policy.mean_tolerance, policy=policy)
     reach = f"{found.mean_predicted:.1%} predicted, {found.base_rate:.1%} churned"
     words = {
@@ -133,11 +133,11 @@ def slope_p_value(columns: JudgedColumns) -> float:
     influence = centred * (columns.churned - chance)
     model = float(np.sum(weight * centred**2))
     if not columns.counts.clustered:
-        return 2.0 * float(norm.sf(abs(float(influence.sum())) / np.sqrt(model)))
+        return 2.0 * float(ndtr(-abs(float(influence.sum())) / np.sqrt(model)))
     sums = np.bincount(columns.account, weights=influence)
     robust = float(np.sum((sums - sums.mean()) ** 2))
     z = abs(float(influence.sum())) / float(np.sqrt(max(model, robust)))
-    return 2.0 * float(t.sf(z, max(len(sums) - 1, 1)))
+    return 2.0 * float(stdtr(max(len(sums) - 1, 1), -z))
 
 
 def _verdict(p_value: float, *, far: bool, policy: Policy) -> Verdict:

@@ -61,19 +61,23 @@ def segment_rows(
     columns: JudgedColumns, tiers: TierCodes | None, policy: Policy, *, level: float
 ) -> tuple[SegmentRow, ...]:
     """Judge each segment; largest first."""
-    labels = (
-        pd.Series(_OTHER, index=range(columns.counts.judged)) if columns.segment is None else columns.segment
-    )
-    codes, names = pd.factorize(labels.astype("object").where(labels.notna(), _OTHER))
-    order = np.argsort(-np.bincount(codes), kind="stable")
-    masks = [codes == code for code in order]
-    rates = [churn_rate(columns.churned[m], columns.account[m], level=level) for m in masks]
+    if columns.segment is None:
+        return ()
+    named = segment_masks(columns.segment)
+    rates = [churn_rate(columns.churned[m], columns.account[m], level=level) for m in named.values()]
     shrunk = shrunken_rates(rates, columns.counts.base_rate)
-    p_values = holm([_p_value(columns, m, r, policy) for m, r in zip(masks, rates, strict=True)])
+    p_values = holm([_p_value(columns, m, r, policy) for m, r in zip(named.values(), rates, strict=True)])
     return tuple(
-        _judged(_row(columns, tiers, policy, str(names[code]), mask, rate, level=level), pulled, p, policy)
-        for code, mask, rate, pulled, p in zip(order, masks, rates, shrunk, p_values, strict=True)
+        _judged(_row(columns, tiers, policy, name, mask, rate, level=level), pulled, p, policy)
+        for (name, mask), rate, pulled, p in zip(named.items(), rates, shrunk, p_values, strict=True)
     )
+
+
+def segment_masks(segment: pd.Series) -> dict[str, Mask]:
+    """Rows of each segment of labels of shape (n,), largest first; rows without a label are one more."""
+    codes, names = pd.factorize(segment.astype("object").where(segment.notna(), _OTHER))
+    order = np.argsort(-np.bincount(codes), kind="stable")
+    return {str(names[code]): codes == code for code in order}
 
 
 def shrunken_rates(rates: list[Rate], base_rate: float) -> list[float]:

@@ -7,21 +7,27 @@ from typing import Any
 import numpy as np
 
 from chs_ml.tiers import Tiers
-from chs_ml.validation.bootstrap import Judged, check_resampling, replicates
-from chs_ml.validation.brier import brier_parts
+from chs_ml.validation.bootstrap import Judged, Resampling, check_resampling, replicates
+from chs_ml.validation.brier import BrierParts, brier_parts
 from chs_ml.validation.calibration import Calibration, calibration
 from chs_ml.validation.certification import Promise
 from chs_ml.validation.columns import JudgedColumns, judged_columns
-from chs_ml.validation.curve import calibration_curve
+from chs_ml.validation.curve import CalibrationCurve, calibration_curve
+from chs_ml.validation.dated import Dated
 from chs_ml.validation.delong import delong_statistic
 from chs_ml.validation.discrimination import statistics_of
+from chs_ml.validation.history import ScoreHistory
+from chs_ml.validation.intervention import treated_tiers
+from chs_ml.validation.over_time import over_time
 from chs_ml.validation.policy import Policy
+from chs_ml.validation.promise_check import promise_test
 from chs_ml.validation.report import ValidationReport
-from chs_ml.validation.result import HypothesisTest, Statistic, Verdict, worst
+from chs_ml.validation.result import Codes, HypothesisTest, Statistic, Verdict, worst
+from chs_ml.validation.rules import Rules
 from chs_ml.validation.score_tests import mean_test, ranks_test, slope_test
 from chs_ml.validation.segments import segment_rows
 from chs_ml.validation.tier_predictions import hosmer_lemeshow_test, predicted_tests
-from chs_ml.validation.tier_shape import concentration_tests, critical_test, promise_test
+from chs_ml.validation.tier_shape import concentration_tests, critical_test
 from chs_ml.validation.tier_table import TierCodes, tier_codes, tier_rows
 from chs_ml.validation.tier_tests import (
     enough_data_test,
@@ -30,6 +36,7 @@ from chs_ml.validation.tier_tests import (
     separated_tests,
 )
 from chs_ml.validation.value_tests import ordered_by_value_test
+from chs_ml.validation.worth import Outreach, worth_of
 
 HEADLINE = {"ranks", "calibration_mean", "calibration_slope", "enough_data", "ordered", "separated"}
 
@@ -45,9 +52,18 @@ def validate(  # noqa: PLR0913 - one argument per column that may be judged
     account: Any = None,
     segment: Any = None,
     new_account: Any = None,
+    treated: Any = None,
+    randomised: bool = False,
+    snapshot_date: Any = None,
+    churn_date: Any = None,
+    history: ScoreHistory | None = None,
+    horizon_days: int | None = None,
+    as_of: str | None = None,
+    outreach: Outreach | None = None,
     out_of_time: bool | None = None,
     promises: Sequence[Promise] = (),
     policy: Policy | None = None,
+    remarks: Sequence[str] = (),
     n_bootstrap: int = 1000,
     random_state: int = 0,
     level: float = 0.95,
@@ -80,12 +96,32 @@ def validate(  # noqa: PLR0913 - one argument per column that may be judged
         Segment labels; each segment is judged where it has enough rows.
     new_account : Series or array of bool of shape (n,), optional
         True for accounts never seen in training; the statistics are repeated for them.
+    treated : Series or array of bool of shape (n,), optional
+        Whether the account was worked on between snapshot and outcome; churn is then shown with and without.
+    randomised : bool, default=False
+        Whether a random hold-out decided who was treated; only then is a difference an effect.
+    snapshot_date : Series or array of shape (n,), optional
+        Day of each score; calls at capacity are counted per month, and with `churn_date` the rows are the
+        score's history.
+    churn_date : Series or array of shape (n,), optional
+        Day the account left, blank where it stayed: was its churn seen coming? Needs `account`, and
+        `snapshot_date` or `history`.
+    history : ScoreHistory, optional
+        All snapshots, judged over time instead of the rows.
+    horizon_days : int, optional
+        Days within which a churn confirms an alarm; 90 by default.
+    as_of : str, optional
+        Date up to which churns are known; the newest snapshot by default.
+    outreach : Outreach, optional
+        Capacity and campaign, for what acting on the score is worth.
     out_of_time : bool, optional
         Whether the rows are later than the training data; the report says so.
     promises : sequence of Promise, optional
         What tiers promised when they were certified; checked again on these rows.
     policy : Policy, optional
         Thresholds of the verdicts.
+    remarks : sequence of str, optional
+        What the reader must know besides; joins the report's notes.
     n_bootstrap : int, default=1000
         Replicates of the account-clustered bootstrap.
     random_state : int, default=0
@@ -108,25 +144,38 @@ def validate(  # noqa: PLR0913 - one argument per column that may be judged
         Where the judged rows lack churns or renewals.
     """
     check_resampling(n_bootstrap, level)
+    rules = Rules(
+        policy=policy or Policy(), promises=tuple(promises), outreach=outreach or Outreach(),
+        randomised=randomised,
+        resampling=Resampling(replicates=n_bootstrap, random_state=random_state, level=level),
+    )  # fmt: skip
     columns = judged_columns(
         outcomes, score=score, probability=probability, tier=tier, value=value, account=account,
-        segment=segment, new_account=new_account,
+        segment=segment, new_account=new_account, treated=treated,
     )  # fmt: skip
-    rules = policy or Policy()
-    settings = {"n_bootstrap": n_bootstrap, "random_state": random_state, "level": level}
-    statistics = _statistics(columns, **settings)  # type: ignore[arg-type]
-    found, curve, parts = None, None, None
-    if columns.probability is not None:
-        found = calibration(columns.probability, columns.churned, columns.account, level=level)
-        curve = calibration_curve(
-            columns.probability, columns.churned, columns.account, level=level, random_state=random_state
-        )
-        parts = brier_parts(columns.probability, columns.churned)
-    cut = tier_codes(columns, tiers)
-    tests = _score_tests(columns, statistics, found, rules)
+    dated = Dated.of(score=score, account=account, snapshot_date=snapshot_date, churn_date=churn_date)
+    report = _report(columns, tier_codes(columns, tiers), rules, period=dated.months(columns.positions))
+    told = dated.history(history, tiers)
+    notes = (*_out_of_time_note(out_of_time), *report.notes, *_history_note(told), *remarks)
+    if told is None:
+        return replace(report, notes=notes)
+    time = over_time(told, as_of=as_of, horizon_days=horizon_days, policy=rules.policy, level=level)
+    return replace(report, time=time, notes=notes)
+
+
+def _report(
+    columns: JudgedColumns, cut: TierCodes | None, rules: Rules, *, period: Codes | None
+) -> ValidationReport:
+    """Everything that the judged rows say, without their history."""
+    statistics, level = _statistics(columns, rules.resampling), rules.resampling.level
+    found, curve, parts = _calibrated(columns, rules.resampling)
+    tests = _score_tests(columns, statistics, found, rules.policy)
     if cut is not None:
-        tests += _tier_tests(columns, cut, rules, level=level)
-        tests += tuple(promise_test(columns, cut, promise, rules) for promise in promises)
+        tests += _tier_tests(columns, cut, rules.policy, level=level)
+        tests += tuple(promise_test(columns, cut, promise, rules.policy) for promise in rules.promises)
+    outreach = None
+    if cut is not None and columns.treated is not None:
+        outreach = treated_tiers(columns, cut, columns.treated, rules.policy, randomised=rules.randomised)
     return ValidationReport(
         verdict=headline_verdict(tests),
         statistics=statistics,
@@ -135,13 +184,30 @@ def validate(  # noqa: PLR0913 - one argument per column that may be judged
         brier=parts,
         tiers=() if cut is None else tier_rows(columns, cut, level=level),
         tests=tests,
-        segments=() if columns.segment is None else segment_rows(columns, cut, rules, level=level),
-        new_accounts=_new_account_statistics(columns, **settings),  # type: ignore[arg-type]
+        segments=segment_rows(columns, cut, rules.policy, level=level),
+        new_accounts=_new_account_statistics(columns, rules.resampling),
+        worth=worth_of(columns, rules.outreach, rules.resampling, period=period),
+        interventions=outreach,
         counts=columns.counts,
-        notes=_notes(columns, cut, out_of_time=out_of_time),
+        notes=_notes(columns, cut),
         level=level,
-        n_bootstrap=n_bootstrap,
-        random_state=random_state,
+        n_bootstrap=rules.resampling.replicates,
+        random_state=rules.resampling.random_state,
+    )
+
+
+def _calibrated(
+    columns: JudgedColumns, resampling: Resampling
+) -> tuple[Calibration | None, CalibrationCurve | None, BrierParts | None]:
+    if columns.probability is None:
+        return None, None, None
+    given = (columns.probability, columns.churned)
+    return (
+        calibration(*given, columns.account, level=resampling.level),
+        calibration_curve(
+            *given, columns.account, level=resampling.level, random_state=resampling.random_state
+        ),
+        brier_parts(*given),
     )
 
 
@@ -150,23 +216,20 @@ def headline_verdict(tests: tuple[HypothesisTest, ...]) -> Verdict:
     return worst(test.verdict for test in tests if test.name in HEADLINE)
 
 
-def _statistics(
-    columns: JudgedColumns, *, n_bootstrap: int, random_state: int, level: float
-) -> tuple[Statistic, ...]:
+def _statistics(columns: JudgedColumns, resampling: Resampling) -> tuple[Statistic, ...]:
+    level = resampling.level
     judged = Judged.of(
         columns.churned, score=columns.score, account=columns.account,
         probability=columns.probability, value=columns.value,
     )  # fmt: skip
-    drawn = replicates(judged, n_bootstrap=n_bootstrap, random_state=random_state)
+    drawn = replicates(judged, n_bootstrap=resampling.replicates, random_state=resampling.random_state)
     auc, *others = statistics_of(judged, columns.churned, columns.account, drawn, level=level)
     return (auc, delong_statistic(columns.score, columns.churned, columns.account, level=level), *others)
 
 
-def _new_account_statistics(
-    columns: JudgedColumns, *, n_bootstrap: int, random_state: int, level: float
-) -> tuple[Statistic, ...]:
+def _new_account_statistics(columns: JudgedColumns, resampling: Resampling) -> tuple[Statistic, ...]:
     fresh = columns.new_account
-    if fresh is None or not 0 < columns.churned[fresh].sum() < fresh.sum():
+    if fresh is None or fresh.all() or not 0 < columns.churned[fresh].sum() < fresh.sum():
         return ()
     part = replace(
         columns,
@@ -176,7 +239,7 @@ def _new_account_statistics(
         probability=None if columns.probability is None else columns.probability[fresh],
         value=None if columns.value is None else columns.value[fresh],
     )
-    return _statistics(part, n_bootstrap=n_bootstrap, random_state=random_state, level=level)
+    return _statistics(part, resampling)
 
 
 def _score_tests(
@@ -207,13 +270,23 @@ def _tier_tests(
     return tests + concentration_tests(tier_rows(columns, cut, level=level), policy)
 
 
-def _notes(columns: JudgedColumns, cut: TierCodes | None, *, out_of_time: bool | None) -> tuple[str, ...]:
+def _out_of_time_note(out_of_time: bool | None) -> tuple[str, ...]:
+    if out_of_time is None:
+        return ()
+    if out_of_time:
+        return ("Out of time: every judged row is later than the training data.",)
+    return ("No out-of-time test was possible: rows were held out by account, not by date.",)
+
+
+def _history_note(history: ScoreHistory | None) -> tuple[str, ...]:
+    if history is None or history.churn_dates is None or len(history.churn_dates):
+        return ()
+    return ("Every churn date is blank, so whether churn was seen coming is not said.",)
+
+
+def _notes(columns: JudgedColumns, cut: TierCodes | None) -> tuple[str, ...]:
     counts = columns.counts
     notes = []
-    if out_of_time is True:
-        notes.append("Out of time: every judged row is later than the training data.")
-    elif out_of_time is False:
-        notes.append("No out-of-time test was possible: rows were held out by account, not by date.")
     if counts.withheld:
         rate = counts.withheld_churned / counts.withheld
         notes.append(f"{counts.withheld:,} rows without a score are left out; {rate:.1%} of them churned.")
@@ -241,6 +314,10 @@ def _notes(columns: JudgedColumns, cut: TierCodes | None, *, out_of_time: bool |
         notes.append(
             f"{int(np.isnan(columns.value).sum()):,} judged rows have no value and count as 0 in sums."
         )
+    if cut is None and columns.treated is not None:
+        notes.append("Without tiers churn with and without outreach is not shown.")
+    if counts.new_account == counts.judged:
+        notes.append("Training saw none of these accounts.")
     if columns.new_account is not None and counts.new_account == 0:
         notes.append("No judged row is of an account that training never saw.")
     return tuple(notes)

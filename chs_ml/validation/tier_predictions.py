@@ -1,14 +1,14 @@
 """Did each tier churn as predicted? Jeffreys' test, the exact binomial one, Hosmer-Lemeshow over tiers."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import chi2
 from scipy.stats import f as f_law
 
 from chs_ml.validation.columns import JudgedColumns
-from chs_ml.validation.intervals import churn_rate, countable_rows
+from chs_ml.validation.intervals import Rate, churn_rate, countable_rows
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.rates import binomial_p_value, jeffreys_p_value
 from chs_ml.validation.result import NAN, Array, Codes, HypothesisTest, Interval, Verdict, holm
@@ -17,6 +17,21 @@ from chs_ml.validation.tier_table import TierCodes
 SILENT = Verdict.NOT_ENOUGH_DATA
 PValue = Callable[[float, float, float], float]
 Cell = tuple[Array, Array, Codes]
+_PREDICTED: tuple[tuple[str, str, PValue], ...] = (
+    ("predicted_jeffreys", "Jeffreys test", jeffreys_p_value),
+    ("predicted_binomial", "exact binomial test (conservative)", binomial_p_value),
+)
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """A tier's churn rate and its mean predicted probability."""
+
+    tier: str
+    rate: Rate
+    promised: float
+    expected: float
+    speaks: bool
 
 
 def predicted_tests(
@@ -26,38 +41,18 @@ def predicted_tests(
 
     Holm within each of the two families. The binomial test is exact and therefore conservative.
     """
-    jeffreys = _predicted_family(columns, tiers, policy, "jeffreys", jeffreys_p_value, level=level)
-    binomial = _predicted_family(columns, tiers, policy, "binomial", binomial_p_value, level=level)
-    return jeffreys + binomial
+    cells = [_predicted(columns, tiers, code, policy, level=level) for code in range(len(tiers.names))]
+    found: tuple[HypothesisTest, ...] = ()
+    for name, words, p_of in _PREDICTED:
+        drafts = [_predicted_draft(cell, policy, name, words, p_of) for cell in cells]
+        corrected = holm([draft.p_value for draft in drafts])
+        found += tuple(_predicted_verdict(d, p, policy) for d, p in zip(drafts, corrected, strict=True))
+    return found
 
 
-def _predicted_family(
-    columns: JudgedColumns,
-    tiers: TierCodes,
-    policy: Policy,
-    name: str,
-    p_of: PValue,
-    *,
-    level: float,
-) -> tuple[HypothesisTest, ...]:
-    drafts = [
-        _predicted_draft(columns, tiers, code, policy, name, p_of, level=level)
-        for code in range(len(tiers.names))
-    ]
-    corrected = holm([draft.p_value for draft in drafts])
-    return tuple(_predicted_verdict(draft, p, policy) for draft, p in zip(drafts, corrected, strict=True))
-
-
-def _predicted_draft(
-    columns: JudgedColumns,
-    tiers: TierCodes,
-    code: int,
-    policy: Policy,
-    name: str,
-    p_of: PValue,
-    *,
-    level: float,
-) -> HypothesisTest:
+def _predicted(
+    columns: JudgedColumns, tiers: TierCodes, code: int, policy: Policy, *, level: float
+) -> _Predicted:
     inside = tiers.codes == code
     rate = churn_rate(
         columns.churned[inside], columns.account[inside], level=level, correlation=tiers.correlation
@@ -65,25 +60,30 @@ def _predicted_draft(
     promised = float(np.asarray(columns.probability)[inside].mean()) if rate.n else NAN
     expected = rate.countable_n * min(promised, 1.0 - promised) if rate.n else 0.0
     speaks = policy.speaks(expected, accounts=rate.accounts, rows=rate.n)
-    test = "Jeffreys test" if name == "jeffreys" else "exact binomial test (conservative)"
+    return _Predicted(tiers.names[code], rate, promised, expected, speaks)
+
+
+def _predicted_draft(cell: _Predicted, policy: Policy, name: str, words: str, p_of: PValue) -> HypothesisTest:
+    rate, promised = cell.rate, cell.promised
     sentence = (
-        f"{tiers.names[code]}: {promised:.1%} predicted, {rate.value:.1%} churned ({_percent(rate.interval)})"
+        f"{cell.tier}: {promised:.1%} predicted, {rate.value:.1%} churned ({_percent(rate.interval)})"
+        if cell.speaks
+        else f"{cell.tier}: {policy.lacking(cell.expected)}"
     )
-    lacking = f"{tiers.names[code]}: {policy.lacking(expected)}"
     return HypothesisTest(
-        name=f"predicted_{name}",
-        subject=tiers.names[code],
+        name=name,
+        subject=cell.tier,
         null="the tier churns at its mean predicted probability",
         statistic=rate.value - promised,
         statistic_name="churn rate minus prediction",
         interval=Interval(rate.interval.low - promised, rate.interval.high - promised),
-        p_value=p_of(rate.effective_events, rate.effective_n, promised) if speaks else NAN,
+        p_value=p_of(rate.effective_events, rate.effective_n, promised) if cell.speaks else NAN,
         n=rate.n,
         events=rate.events,
-        policy=f"two-sided {test} on effective counts, Holm over tiers, alpha {policy.alpha:g}; gaps within "
+        policy=f"two-sided {words} on effective counts, Holm over tiers, alpha {policy.alpha:g}; gaps within "
         f"{100 * policy.mean_tolerance:g} points warn; {policy.silence}",
         verdict=SILENT,
-        sentence=sentence if speaks else lacking,
+        sentence=sentence,
     )
 
 

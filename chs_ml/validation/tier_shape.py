@@ -1,12 +1,10 @@
 """How the book is spread over tiers, and how much riskier the least healthy tier is."""
 
 import numpy as np
-from scipy.stats import binom, norm
+from scipy.special import ndtri
 
-from chs_ml.errors import RecipeError, nearest
-from chs_ml.validation.certification import Promise
 from chs_ml.validation.columns import JudgedColumns
-from chs_ml.validation.intervals import churn_rate, countable_rows
+from chs_ml.validation.intervals import countable_rows
 from chs_ml.validation.policy import Policy
 from chs_ml.validation.result import NAN, HypothesisTest, Interval, Verdict
 from chs_ml.validation.tier_table import TierCodes, TierRow
@@ -34,7 +32,7 @@ def concentration_tests(rows: tuple[TierRow, ...], policy: Policy) -> tuple[Hypo
             events=events,
             policy=f"warns above {policy.most_healthy:.0%}",
             verdict=Verdict.WARN if shares[0] > policy.most_healthy else Verdict.PASS,
-            sentence=f"{shares[0]:.0%} of rows are {healthiest}; {policy.most_healthy:.0%} is the most.",
+            sentence=f"{shares[0]:.0%} of rows are {healthiest}; more than {policy.most_healthy:.0%} warns.",
         ),
         HypothesisTest(
             name="concentration",
@@ -91,47 +89,6 @@ def critical_test(
     )
 
 
-def promise_test(
-    columns: JudgedColumns, tiers: TierCodes, promise: Promise, policy: Policy
-) -> HypothesisTest:
-    """Ask whether a certified tier still keeps its promise.
-
-    Exact one-sided binomial test of "the churn rate is at most the promise" on effective counts: fails
-    where the rate is proven to be higher, warns where it was higher by no more than chance.
-    """
-    if promise.tier not in tiers.names:
-        raise RecipeError(
-            f"A promise must name a tier; {promise.tier!r} is none of {', '.join(tiers.names)}."
-            f"{nearest(promise.tier, tiers.names)}"
-        )
-    inside = tiers.codes == tiers.names.index(promise.tier)
-    rate = churn_rate(columns.churned[inside], columns.account[inside], correlation=tiers.correlation)
-    n = round(rate.effective_n)
-    events = min(round(rate.effective_events), n)
-    expected = rate.countable_n * promise.at_most
-    p_value = float(binom.sf(events - 1, n, promise.at_most)) if expected >= policy.least_expected else NAN
-    verdict = Verdict.WARN if rate.value > promise.at_most else Verdict.PASS
-    verdict = Verdict.FAIL if p_value < policy.alpha else verdict
-    verdict = Verdict.NOT_ENOUGH_DATA if np.isnan(p_value) else verdict
-    sentence = f"{promise.tier} promised at most {promise.at_most:.1%}; {rate.events:,} of {rate.n:,} churned"
-    sentence += f": {policy.lacking(expected)}." if np.isnan(p_value) else f" ({rate.value:.1%})."
-    return HypothesisTest(
-        name="tier_promise",
-        subject=promise.tier,
-        null=f"the churn rate of {promise.tier} is at most {promise.at_most:.1%}",
-        statistic=rate.value,
-        statistic_name="churn rate",
-        interval=rate.interval,
-        p_value=p_value,
-        n=rate.n,
-        events=rate.events,
-        policy="exact one-sided binomial test on effective counts (conservative), alpha "
-        f"{policy.alpha:g}; higher by chance warns; {policy.silence}",
-        verdict=verdict,
-        sentence=sentence,
-    )
-
-
 def _against_base(
     columns: JudgedColumns, inside: np.ndarray, *, by_lift: bool, level: float
 ) -> tuple[float, Interval, float]:
@@ -149,7 +106,7 @@ def _against_base(
     accounts = len(sums)
     error = float(np.sqrt(accounts / max(accounts - 1, 1) * np.sum(sums**2)))
     ratio = rate / base if by_lift else rate / (1.0 - rate) / (base / (1.0 - base))
-    reach = float(norm.isf((1.0 - level) / 2.0)) * error
+    reach = float(ndtri((1.0 + level) / 2.0)) * error
     interval = Interval(ratio * float(np.exp(-reach)), ratio * float(np.exp(reach)))
     return ratio, interval, countable_rows(account[inside]) * min(base, 1.0 - base)
 

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from chs_ml.validation.columns import JudgedColumns
 from chs_ml.validation.policy import Policy
@@ -22,7 +22,7 @@ def ordered_by_value_test(columns: JudgedColumns, tiers: TierCodes, policy: Poli
     found = [_difference(columns, weight, a, b) for a, b in pairwise(masks)]
     speaks = [expected >= policy.least_expected for _, _, expected in found]
     p_values = [
-        float(norm.cdf(d / e)) if ok and e > 0 else NAN for ok, (d, e, _) in zip(speaks, found, strict=True)
+        float(ndtr(d / e)) if ok and e > 0 else NAN for ok, (d, e, _) in zip(speaks, found, strict=True)
     ]
     corrected = holm(p_values)
     broken = [i for i, p in enumerate(corrected) if p < policy.alpha]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy.special import expit
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from chs_ml.errors import NotEnoughData, RecipeError
 from chs_ml.tiers import Tiers
-from chs_ml.validation import Verdict, validate
+from chs_ml.validation import HypothesisTest, Verdict, validate
 from chs_ml.validation.certification import (
     Promise,
     certify,
@@ -139,3 +139,63 @@ def test_nobody_left_to_certify_is_an_honest_refusal() -> None:
 def test_promises_must_be_rates(wrong: dict[str, float]) -> None:
     with pytest.raises(RecipeError, match="must lie between 0 and 1"):
         certify([0, 1], score=[1.0, 2.0], **wrong)
+
+
+def test_which_rows_certify_is_said() -> None:
+    truth, score, churned = portfolio(4, n=600)
+    alone = certify(churned, score=score, at_most=0.08, probability=truth)
+    assert alone.drawn == "600 accounts with one row each."
+    account = np.arange(600) // 3
+    repeated = certify(churned, score=score, at_most=0.08, account=account, random_state=5)
+    planning = 200 - repeated.accounts
+    assert repeated.drawn == (
+        f"One row of each of 200 accounts, drawn at random (seed 5) from 600 rows; {planning} of them, drawn "
+        "at random (seed 5), chose where testing starts and do not certify."
+    )
+    again = certify(churned, score=score, at_most=0.08, account=account, random_state=5)
+    other = certify(churned, score=score, at_most=0.08, account=account, random_state=6)
+    assert again.upper_bound == repeated.upper_bound
+    assert other.upper_bound != repeated.upper_bound
+
+
+# --- promises checked again on few rows ---
+
+
+def few_rows(n: int, churned: int, at_most: float) -> HypothesisTest:
+    """The promise of a tier that holds all n rows, of which so many churned."""
+    outcomes = np.r_[np.ones(churned), np.zeros(n - churned), 1.0, 0.0]
+    tier = np.array(["Healthy"] * n + ["Critical"] * 2, dtype=object)
+    report = validate(
+        outcomes, score=np.linspace(99, 1, n + 2), tier=tier, n_bootstrap=2,
+        promises=[Promise(tier="Healthy", at_most=at_most)],
+    )  # fmt: skip
+    return report.test("tier_promise")
+
+
+@pytest.mark.parametrize(("n", "at_most"), [(12, 0.03), (60, 0.03), (100, 0.05), (30, 0.2)])
+def test_a_promise_fails_as_soon_as_the_exact_test_says_so(n: int, at_most: float) -> None:
+    """Promise x rows lies below 10 throughout."""
+    for churned in range(n + 1):
+        test = few_rows(n, churned, at_most)
+        expected = binomtest(churned, n, at_most, alternative="greater").pvalue
+        assert test.p_value == pytest.approx(expected)
+        verdict = "fail" if expected < 0.05 else "warn" if churned / n > at_most else "pass"
+        assert test.verdict == verdict
+
+
+def test_a_promise_that_no_count_could_break_is_not_judged() -> None:
+    """Of four rows all may churn under a promise of 50 %: 1/16 is no proof."""
+    silent = few_rows(4, 4, 0.5)
+    assert silent.verdict is Verdict.NOT_ENOUGH_DATA
+    assert "so few accounts could not break it" in silent.sentence
+    assert few_rows(5, 5, 0.5).verdict is Verdict.FAIL
+    assert few_rows(5, 1, 0.5).sentence.endswith("; 5 would break it.")
+
+
+@pytest.mark.parametrize("n", [20, 150])
+def test_kept_promises_are_seldom_called_broken(n: int) -> None:
+    """Exact: the rejection rate at the promise itself stays below 5 %, however few rows are expected."""
+    counts = np.arange(n + 1)
+    broken = np.array([few_rows(n, k, 0.03).verdict is Verdict.FAIL for k in counts])
+    assert binom.pmf(counts, n, 0.03)[broken].sum() <= 0.05
+    assert broken.any()

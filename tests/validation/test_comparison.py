@@ -5,10 +5,21 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from chs_ml.errors import TableError
-from chs_ml.validation import Comparison, compare, validate
-from chs_ml.validation.comparison_values import Ruling
+from chs_ml.tiers import Tiers
+from chs_ml.validation import (
+    Comparison,
+    Policy,
+    Promise,
+    Ruling,
+    Verdict,
+    compare,
+    delong_difference,
+    validate,
+)
+from chs_ml.validation.result import holm
 from tests.validation.conftest import Book, make_book
 
 
@@ -92,3 +103,41 @@ def test_equal_models_seldom_differ() -> None:
         duel = compare(book.churned, pair, n_bootstrap=100, random_state=seed)
         found.append([duel.difference("b", s).p_value < 0.05 for s in ("auc", "average_precision")])
     assert np.all(np.mean(found, axis=0) <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 150))
+
+
+def test_policy_promises_and_segments_are_the_recipes(book: Book) -> None:
+    segment = pd.Series(np.where(np.arange(3000) % 3 == 0, "SMB", "Enterprise"))
+    segment[:20] = "Tiny"
+    duel = compare(
+        book.churned, {"a": noisy(book, 30), "b": book.score}, segment=segment, n_bootstrap=20,
+        tiers=Tiers(), promises=[Promise(tier="Healthy", at_most=0.01)], policy=Policy(least_expected=500.0),
+    )  # fmt: skip
+    assert duel.difference("b").verdict is Ruling.NOT_ENOUGH_DATA
+    assert [one.promises[0].verdict for one in duel.contestants] == [Verdict.FAIL, Verdict.FAIL]
+    assert {d.verdict for d in duel.segments} == {Ruling.NOT_ENOUGH_DATA}
+    usual = compare(book.churned, {"a": noisy(book, 30), "b": book.score}, segment=segment, n_bootstrap=20)
+    by_name = {d.segment: d for d in usual.segments}
+    assert list(by_name) == ["Enterprise", "SMB", "Tiny"]
+    inside = (segment == "SMB").to_numpy()
+    for score, found in (
+        (noisy(book, 30), by_name["SMB"].first_auc),
+        (book.score, by_name["SMB"].second_auc),
+    ):
+        assert found == pytest.approx(roc_auc_score(book.churned[inside], -score[inside]))
+    expected = delong_difference(
+        noisy(book, 30)[inside], book.score[inside], book.churned[inside], np.arange(inside.sum())
+    )
+    raw = [expected.p_value, _delong_p(book, (segment == "Enterprise").to_numpy())]
+    assert by_name["SMB"].p_value == pytest.approx(holm(raw)[0])
+    assert by_name["SMB"].interval == expected.interval
+    assert by_name["Tiny"].verdict is Ruling.NOT_ENOUGH_DATA
+    text = usual.to_text()
+    assert "AUC by segment" in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert "### AUC by segment" in usual.to_markdown()
+    assert Comparison.from_dict(json.loads(usual.to_json())).to_json() == usual.to_json()
+
+
+def _delong_p(book: Book, inside: np.ndarray) -> float:
+    scores = (noisy(book, 30)[inside], book.score[inside])
+    return delong_difference(*scores, book.churned[inside], np.arange(inside.sum())).p_value

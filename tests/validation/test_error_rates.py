@@ -11,12 +11,14 @@ import pytest
 
 @pytest.fixture(scope="module")
 def rates(root: Path) -> ModuleType:
+    sys.path.insert(0, str(root / "benchmarks"))  # where the script finds its books
     spec = importlib.util.spec_from_file_location("error_rates", root / "benchmarks" / "error_rates.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["error_rates"] = module
     spec.loader.exec_module(module)
+    sys.path.remove(str(root / "benchmarks"))
     return module
 
 

@@ -41,7 +41,7 @@ def test_missing_values_stand_where_they_churn(book: Book) -> None:
 def test_rivals_join_a_comparison(book: Book) -> None:
     scores = {"learned": book.score, "again": book.score}
     duel = compare(book.churned, scores, metrics=metrics(book), base_rate=True,
-                   probabilities={"learned": book.probability}, n_bootstrap=50)  # fmt: skip
+                   probabilities={"learned": book.probability}, n_bootstrap=400)  # fmt: skip
     assert [c.name for c in duel.contestants] == ["learned", "again", "best metric: tickets", "base rate"]
     assert duel.difference("base rate").verdict is Ruling.WORSE
     assert duel.difference("base rate", "log_loss").verdict is Ruling.WORSE

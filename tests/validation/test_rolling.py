@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from chs_ml.errors import NotEnoughData, RecipeError
-from chs_ml.validation import validate
+from chs_ml.validation import Policy, Promise, Rules, validate
 from chs_ml.validation.bootstrap import Resampling
 from chs_ml.validation.rolling import backtest, rolling_origins
 from tests.validation.conftest import Book
@@ -51,7 +51,7 @@ def test_origins_and_pool_are_judged(book: Book) -> None:
 
     found = backtest(
         book.churned, scorer, snapshot_date=dates, origins=["2024-06-01", "2024-09-01"], horizon_days=60,
-        account=book.account, resampling=FEW,
+        account=book.account, rules=Rules(resampling=FEW),
     )  # fmt: skip
     assert [o.report.counts.judged for o in found.origins] == [n for _, n in seen]
     assert [o.trained_on for o in found.origins] == [n for n, _ in seen]
@@ -75,9 +75,30 @@ def test_origins_that_cannot_be_judged_are_said(book: Book) -> None:
 
     found = backtest(
         book.churned, scorer, snapshot_date=dates, origins=["2024-02-01", "2024-09-01"], horizon_days=60,
-        resampling=FEW,
+        rules=Rules(resampling=FEW),
     )  # fmt: skip
     assert found.skipped == ("2024-02-01: nothing to learn from",)
     assert found.pooled.calibration is None
     with pytest.raises(NotEnoughData, match="No origin could be judged"):
         backtest(book.churned, scorer, snapshot_date=dates, origins=["2024-02-01"], horizon_days=60)
+
+
+def test_the_recipes_rules_hold_at_each_origin_and_for_the_pool(book: Book) -> None:
+    dates = DATES.iloc[np.arange(3000) % 12].reset_index(drop=True)
+    segment = np.where(np.arange(3000) % 3 == 0, "SMB", "Enterprise")
+    rules = Rules.of({
+        "bootstrap": 20, "critical_odds_ratio": 1.0, "least_segment": 30,
+        "promises": [{"tier": "Healthy", "at_most": 0.01}],
+    })  # fmt: skip
+    assert (rules.policy, rules.promises) == (
+        Policy(critical_odds_ratio=1.0, least_segment=30), (Promise(tier="Healthy", at_most=0.01),)
+    )  # fmt: skip
+    found = backtest(
+        book.churned, lambda _, test: (book.score[test], book.probability[test]), snapshot_date=dates,
+        origins=["2024-06-01", "2024-09-01"], horizon_days=60, segment=segment, rules=rules,
+    )  # fmt: skip
+    for report in (*(origin.report for origin in found.origins), found.pooled):
+        assert report.test("critical_odds_ratio").null.endswith("is below 1")
+        assert report.test("tier_promise", "Healthy").null.endswith("at most 1.0%")
+        assert {row.segment for row in report.segments} == {"SMB", "Enterprise"}
+    assert "Promises, origin by origin" in str(found)
