@@ -458,7 +458,7 @@ def test_a_terminal_without_our_signs_is_no_error(folder: Path) -> None:
 def test_an_interrupt_is_130_without_a_traceback(folder: Path) -> None:
     command = [Path(sys.executable).with_name("chs-ml"), "demo", "--out", folder / "demo"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
-        while not (folder / "demo" / "recipe.toml").exists():
+        while not (folder / "demo" / "raw_recipe.toml").exists():
             assert running.poll() is None
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
