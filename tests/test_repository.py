@@ -20,7 +20,7 @@ MACHINE_PATH = re.compile(
     r"(?<![\w.\-/*])/(?:" + "|".join(["work", "root", "home", "Users", "tmp"]) + r")/\w"
 )
 REGISTRY = re.compile(
-    "|".join(["pypi" + r"\.", "pythonhosted" + r"\.", "npmjs" + r"\.", "--index" + "-url", "--hash" + "="])
+    "|".join(["pypi" + r"\.", "pythonho" + r"sted\.", "npmjs" + r"\.", "--index" + "-url", "--hash" + "="])
 )
 UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX"]) + r")\b")
 

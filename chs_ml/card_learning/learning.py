@@ -163,14 +163,42 @@ def learned_on(
     percents = whole_percents(shares)
     exact = with_shares(card, shares, name=f"{card.name}, learned")
     rounded = with_shares(card, percents.astype(np.float64), name=f"{card.name}, learned")
-    evidence = measure_evidence(
-        rows.bare, rows.churned, rows.account, names=card.metric_names, level=settings.level
+    auc, loss = _rounding_cost(exact, rounded, rows)
+    scores = _unseen_scores(card, rows, prior=prior, strength=strength, settings=settings)
+    return LearnedWeights(
+        handcrafted=card,
+        card=rounded,
+        exact=exact,
+        measures=_lines(card, rows, fit, shares=shares, percents=percents, level=settings.level),
+        strength=strength,
+        per_point=float(beta.sum()) / 100.0,
+        rounding_auc=auc,
+        rounding_log_loss=loss,
+        improvement=_improvement(rows, scores, settings),
+        n=len(rows.churned),
+        events=int(rows.churned.sum()),
+        accounts=int(rows.account.max()) + 1,
+        prior_churns=_prior_churns(rows, fit.oof_margin_, strength.pull),
+        notes=_notes(card, rounded, supported=bool(beta.sum() > 0), held=not np.allclose(shares, free)),
     )
+
+
+def _lines(
+    card: Scorecard,
+    rows: CardRows,
+    fit: LearnedScorecard,
+    *,
+    shares: Array,
+    percents: NDArray[np.int64],
+    level: float,
+) -> tuple[LearnedMeasure, ...]:
+    """Your weight, the learned one, its interval, evidence and verdict, measure by measure."""
+    evidence = measure_evidence(rows.bare, rows.churned, rows.account, names=card.metric_names, level=level)
     intervals = [
         _around(fit.intervals_.get(name), float(share))
         for name, share in zip(card.metric_names, shares, strict=True)
     ]
-    lines = tuple(
+    return tuple(
         LearnedMeasure(
             metric=m.metric.name,
             label=m.metric.title,
@@ -184,24 +212,6 @@ def learned_on(
             + _silence(intervals[k], evidence[k], rows),
         )
         for k, m in enumerate(card.measures)
-    )
-    auc, loss = _rounding_cost(exact, rounded, rows)
-    scores = _unseen_scores(card, rows, prior=prior, strength=strength, settings=settings)
-    return LearnedWeights(
-        handcrafted=card,
-        card=rounded,
-        exact=exact,
-        measures=lines,
-        strength=strength,
-        per_point=float(beta.sum()) / 100.0,
-        rounding_auc=auc,
-        rounding_log_loss=loss,
-        improvement=_improvement(rows, scores, settings),
-        n=len(rows.churned),
-        events=int(rows.churned.sum()),
-        accounts=int(rows.account.max()) + 1,
-        prior_churns=_prior_churns(rows, fit.oof_margin_, strength.pull),
-        notes=_notes(card, rounded, supported=bool(beta.sum() > 0), held=not np.allclose(shares, free)),
     )
 
 
