@@ -24,7 +24,7 @@ import pandas as pd
 import chs_ml
 from chs_ml.batch import ROWS_AT_ONCE, Reasons, Rows, prepare, scored_chunk
 from chs_ml.errors import InputError, TableError
-from chs_ml.files import write_atomically
+from chs_ml.files import remove_parts, write_atomically
 from chs_ml.fingerprints import file_fingerprint
 from chs_ml.health_model import HealthModel
 from chs_ml.ordered import in_order
@@ -100,6 +100,8 @@ def run_batch(
     here, there = Path(source), Path(target)
     pairs = _pairs(here, there)
     summary = there.with_name(f"{there.name}{SUMMARY}")
+    for written in (summary, *(goal for _, _, goal in pairs)):
+        remove_parts(written)
     before = _read(summary).get("files", {})
     counted, files = 0, {}
     for name, file, goal in pairs:

@@ -1,5 +1,6 @@
 """Small files that appear under their name only when they are complete."""
 
+import glob
 import os
 import secrets
 from contextlib import suppress
@@ -7,6 +8,17 @@ from pathlib import Path
 
 PART = ".part"
 """Ending of a file that is being written; one that is found later belongs to a write that was killed."""
+
+
+def part_of(path: Path) -> Path:
+    """A new name beside a file under which it is written until it is complete."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what killed writes of a file have left beside it; nobody may be writing it at the moment."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+        part.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -24,7 +36,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     OSError
         Where the disk refuses; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
+    temporary = part_of(path)
     try:
         with temporary.open("xb") as raw:
             raw.write(content)

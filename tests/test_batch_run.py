@@ -169,6 +169,21 @@ def chs_ml_with_small_files(arguments: list[str]) -> subprocess.CompletedProcess
     )
 
 
+def test_what_a_killed_run_was_writing_is_removed(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for left in (
+        target / ".a.parquet.0123abcd.part",
+        target / "month=2" / ".c.parquet.0123abcd.part",
+        tmp_path / ".out.run.json.0123abcd.part",
+    ):
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.write_text("PAR1")
+    theirs = target / ".another.parquet.0123abcd.part"
+    theirs.write_text("of a run that is under way")
+    run_batch(small_model(), source, target, options=OPTIONS)
+    assert list(tmp_path.rglob("*.part")) == [theirs]
+
+
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_a_disk_that_refuses_the_last_step(tmp_path: Path, failing: str) -> None:
     write_table(hostile_table(250), tmp_path / "in.csv")

@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chs_ml.errors import TableError
+from chs_ml.files import part_of, sync_folder
 from chs_ml.table.files import CSV_GZ, PARQUET, ending_of, first_line
 
 _ROWS_AT_ONCE = 50_000
@@ -47,7 +47,7 @@ class TableWriter:
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self._kind = ending_of(self._path)
-        self._temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
+        self._temporary = part_of(self._path)
         self._names: list[str] | None = None
         self._raw: IO[bytes] | None = None
         self._sink: _Sink | None = None
@@ -103,7 +103,7 @@ class TableWriter:
             self._temporary.replace(self._path)
         except (OSError, pa.ArrowException) as error:
             raise TableError(f"Cannot write {self._path}: {_said(error)}.") from error
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
 
 
 def _said(error: Exception) -> str:
@@ -123,14 +123,6 @@ def write_table(frames: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path)
     with TableWriter(path) as writer:
         for frame in [frames] if isinstance(frames, pd.DataFrame) else frames:
             writer.write(frame)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _as_arrow(frame: pd.DataFrame) -> pa.Table:
