@@ -7,7 +7,7 @@ many snapshots there are. Then each snapshot collects the periods that it may kn
 past is cut: ``known day <= snapshot day``, for the row and for each value that is filled in later.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,8 +51,8 @@ class Atom:
         Aggregate over the rows of one period.
     combine : str
         Aggregate over periods, with ``{}`` for the partial one.
-    where : str
-        SQL condition on a row.
+    where : tuple of str
+        SQL conditions on a row.
     at : tuple of str
         SQL conditions on what is known at the snapshot, over ``b.<key>`` and ``s.day``.
     keys : tuple of str
@@ -68,7 +68,7 @@ class Atom:
     facts: str
     partial: str
     combine: str
-    where: str = ""
+    where: tuple[str, ...] = ()
     at: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     value: str = ""
@@ -168,14 +168,45 @@ def cut_days(snapshot_days: Iterable[int], offsets: Iterable[int]) -> pd.DataFra
     return pd.DataFrame({"day": days, "cut": cut, "bit": np.left_shift(np.int64(1), cut - days)})
 
 
-def partials_of(atoms: Iterable[Atom]) -> dict[Atom, str]:
-    """The column of each atom's partial aggregate; atoms that differ only in their window share one."""
-    columns: dict[tuple[str, str], str] = {}
-    return {atom: columns.setdefault((atom.partial, atom.where), f"x{len(columns)}") for atom in atoms}
+def partials_of(
+    atoms: Iterable[Atom], *, always: Container[str] = ()
+) -> tuple[dict[Atom, str], dict[str, str]]:
+    """Aggregates over the rows of a period; atoms that differ only in their window share one.
+
+    Parameters
+    ----------
+    atoms : iterable of Atom
+        Of one relation.
+    always : container of str
+        Conditions that all rows meet, so that they need not be asked for.
+
+    Returns
+    -------
+    of : dict of Atom to str
+        Column of each atom's aggregate.
+    columns : dict of str to str
+        SQL of each column.
+    """
+    columns: dict[str, str] = {}
+    of = {}
+    for atom in atoms:
+        partial = sql.aggregate(atom.partial, *(met for met in atom.where if met not in always))
+        of[atom] = columns.setdefault(partial, f"x{len(columns)}")
+    return of, {column: partial for partial, column in columns.items()}
 
 
-def period_sql(relation: Relation, atoms: dict[Atom, str], *, first_cut: int) -> str:
-    """SELECT: rows of a table aggregated to periods."""
+def period_sql(relation: Relation, columns: Mapping[str, str], *, first_cut: int) -> str:
+    """SELECT: rows of a table aggregated to periods.
+
+    Parameters
+    ----------
+    relation : Relation
+        Which rows, and what tells them apart.
+    columns : dict of str to str
+        From `partials_of`.
+    first_cut : int
+        The earliest cut day.
+    """
     joins = [f"JOIN cuts c ON c.day = {_not_before(first_cut, f'f.{DAY}')}"]
     keys = [f"f.{ACCOUNT} AS {ACCOUNT}", "c.cut AS day"]
     for i, key in enumerate(relation.keys):
@@ -186,13 +217,9 @@ def period_sql(relation: Relation, atoms: dict[Atom, str], *, first_cut: int) ->
     if relation.latest is not None:
         measured = [f"MAX(f.{DAY}) AS last_day"]
     else:
-        partials = {column: atom for atom, column in partials_of(atoms).items()}
-        measured = [
-            f"CAST({sql.aggregate(atom.partial, atom.where)} AS BIGINT) AS {column}"
-            for column, atom in partials.items()
-        ]
+        measured = [_whole(partial, column) for column, partial in columns.items()]
     groups = ", ".join(key.rpartition(" AS ")[0] for key in keys)
-    where = relation.latest.where if relation.latest is not None else ""
+    where = sql.both(relation.latest.where) if relation.latest is not None else ""
     return (
         f"SELECT {', '.join([*keys, *measured])} FROM {sql.name(relation.facts)} f {' '.join(joins)}"
         f"{f' WHERE {where}' if where else ''} GROUP BY {groups}"
@@ -262,14 +289,14 @@ def snapshot_sql(
     """
     first = next(iter(atoms))
     if first.way == RUNNING:
-        return _running_sql(atoms, partials, periods)
+        return _running_sql(atoms, partials, periods, reach)
     windows = windows_of(atoms)
     known = _known_periods(periods, windows, reach)
     if first.combine == LATEST:
         return _latest_sql(first, known)
     inside = {window: _inside(i, windows, reach) for i, window in enumerate(windows)}
     collected = [
-        f"{_combined(atom, f'b.{partials[atom]}', inside[atom.window])} AS {column}"
+        _whole(_combined(atom, f"b.{partials[atom]}", inside[atom.window]), column)
         for atom, column in atoms.items()
     ]
     return (
@@ -285,21 +312,40 @@ def _inside(i: int, windows: tuple[Window, ...], reach: Reach | None) -> str:
     return windows[i].holds("b.day") if reach is None else f"s.w{i}"
 
 
-def _running_sql(atoms: dict[Atom, str], partials: dict[Atom, str], periods: str) -> str:
-    """Snapshots stand among the periods of their account; those of their own day count."""
-    columns, used = list(atoms.values()), sorted({partials[atom] for atom in atoms})
-    nothing = ", ".join(f"CAST(NULL AS BIGINT) AS {column}" for column in used)
-    partial = ", ".join(used)
+def _running_sql(atoms: dict[Atom, str], partials: dict[Atom, str], periods: str, reach: Reach | None) -> str:
+    """Snapshots stand among the periods of their account; those of their own day count.
+
+    Where snapshot days are few, periods are first collected to the snapshot day that follows.
+    """
+    day, known = "b.day", f"{periods} b"
+    if reach is not None:
+        following = f"SELECT cut, MIN(day) AS day FROM {reach.relation} GROUP BY cut"
+        day, known = "n.day", f"{known} JOIN ({following}) n ON n.cut = b.day"
+    nothing = ", ".join(f"CAST(NULL AS BIGINT) AS {column}" for column in atoms.values())
+    collected = ", ".join(
+        _whole(atom.combine.format(f"b.{partials[atom]}"), column) for atom, column in atoms.items()
+    )
     rows = (
         f"SELECT {ACCOUNT}, day, 1 AS snapshot, {nothing} FROM snapshots UNION ALL "
-        f"SELECT {ACCOUNT}, day, 0 AS snapshot, {partial} FROM {periods}"
+        f"SELECT b.{ACCOUNT}, {day}, 0 AS snapshot, {collected} FROM {known} GROUP BY b.{ACCOUNT}, {day}"
     )
     past = f"OVER (PARTITION BY {ACCOUNT} ORDER BY day RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
-    summed = [f"{atom.combine.format(partials[atom])} {past} AS {column}" for atom, column in atoms.items()]
+    summed = [_whole(f"{_again(atom, column)} {past}", column) for atom, column in atoms.items()]
     return (
-        f"SELECT {ACCOUNT}, day, {', '.join(columns)} FROM "
+        f"SELECT {ACCOUNT}, day, {', '.join(atoms.values())} FROM "
         f"(SELECT {ACCOUNT}, day, snapshot, {', '.join(summed)} FROM ({rows}) u) q WHERE snapshot = 1"
     )
+
+
+def _whole(number: str, column: str) -> str:
+    """SQL: a column of whole numbers of 8 bytes, where one engine sums up in 16; then both round alike."""
+    return f"CAST({number} AS BIGINT) AS {column}"
+
+
+def _again(atom: Atom, collected: str) -> str:
+    """SQL: what was collected from periods, collected once more."""
+    call = atom.combine.partition("(")[0]
+    return f"{call}({collected})"
 
 
 def _known_periods(periods: str, windows: tuple[Window, ...], reach: Reach | None) -> str:

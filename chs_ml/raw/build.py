@@ -243,8 +243,7 @@ class _Build:
             repeated = table.name in checks.repeated
             make_facts(table, self.tables, self.engine, grace=self.outcomes.grace_days, one_per_id=repeated)
         for table in self.tables.values():
-            checks.check_accounts(table)
-            checks.check_contract_dates(table)
+            checks.check_beside(table)
             checks.check_later_dates(table)
             checks.check_renewals(table, self.outcomes)
         return checks
@@ -352,8 +351,8 @@ class _Build:
         is_grid = self._is_grid(len(days))
         for relation, atoms in registry.relations.items():
             periods, first_cut = registry.periods(relation), int(cuts["day"].iloc[0])
-            self.engine.keep(periods, period_sql(relation, atoms, first_cut=first_cut))
-            partials = partials_of(atoms)
+            partials, columns = partials_of(atoms, always=self._always(relation.facts))
+            self.engine.keep(periods, period_sql(relation, columns, first_cut=first_cut))
             for result, part in registry.parts(relation).items():
                 reach = self._reach(part, reaches, is_grid=is_grid) if len(days) <= MANY_DAYS else None
                 select = snapshot_sql(part, partials=partials, periods=periods, reach=reach)
@@ -361,6 +360,11 @@ class _Build:
         return _finished(
             self.engine.frame(_collected_sql(registry, formulas)), dated=self.spec.kind != "undated"
         )
+
+    def _always(self, facts: str) -> set[str]:
+        """Conditions that all rows of some facts meet."""
+        filled = [name for table in self.tables.values() if table.facts == facts for name in table.filled]
+        return {sql.is_filled(f"f.{sql.name(name)}") for name in filled}
 
     def _is_grid(self, days: int) -> bool:
         counted = f"SELECT COUNT(*) AS n, COUNT(DISTINCT {ACCOUNT}) AS accounts FROM snapshots"

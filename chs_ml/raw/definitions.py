@@ -138,7 +138,7 @@ class _Measure:
             facts=facts or self.table.facts,
             partial=partial,
             combine=combine,
-            where=sql.both(rows.where),
+            where=rows.where,
             at=rows.at,
             keys=rows.keys,
             value=value,
@@ -161,16 +161,16 @@ class _Measure:
         if since is not None:
             whole = f"(f.{sql.name(table.day(of))} - f.{sql.name(table.day(since))})"
             rows = self._rows().and_(self._known(of, since))
-            return whole, "1e0", rows.and_(Rows(where=(f"{whole} IS NOT NULL",)))
+            return whole, "1e0", rows.and_(Rows(where=(sql.is_filled(whole),)))
         value = f"f.{sql.name(table.number(of))}"
-        rows = self._rows().and_(self._known(of)).and_(Rows(where=(f"{value} IS NOT NULL",)))
+        rows = self._rows().and_(self._known(of)).and_(Rows(where=(sql.is_filled(value),)))
         if table.is_whole(of):
             return f"CAST({value} AS BIGINT)", "1e0", rows
         return sql.millionths(value), f"{sql.UNIT}e0", rows
 
     def _total(self, whole: str, unit: str, rows: Rows) -> str:
         summed = self.registry.ref(self._atom(f"SUM({whole})", "SUM({})", rows))
-        return f"{_double(summed)} / {unit}"
+        return f"CAST({summed} AS DOUBLE) / {unit}"
 
     # --- measures ---
 
@@ -196,12 +196,12 @@ class _Measure:
     def _extreme(self, call: str) -> str:
         whole, unit, rows = self._of()
         found = self.registry.ref(self._atom(f"{call}({whole})", f"{call}({{}})", rows))
-        return self._unless_empty(rows, f"{_double(found)} / {unit}")
+        return self._unless_empty(rows, f"CAST({found} AS DOUBLE) / {unit}")
 
     def _distinct(self) -> str:
         of = str(self.spec.of)
         value = self.table.words(of)
-        rows = self._rows().and_(self._known(of)).and_(Rows(where=(f"f.{sql.name(value)} IS NOT NULL",)))
+        rows = self._rows().and_(self._known(of)).and_(Rows(where=(sql.is_filled(f"f.{sql.name(value)}"),)))
         found = self.registry.ref(self._atom("COUNT(*)", "COUNT", rows, value=value))
         counted, empty = _times(self.spec, f"CAST({found} AS DOUBLE)"), _number(self.spec.when_empty)
         return f"CASE WHEN COALESCE({found}, 0) > 0 THEN {counted} ELSE {empty} END"
@@ -231,9 +231,7 @@ class _Measure:
         total = self.registry.ref(self._atom(f"SUM({whole})", "SUM({})", rows))
         dated = self.registry.ref(self._atom(f"SUM({whole} * (f.{DAY} - {_EPOCH}))", "SUM({})", rows))
         middle = f"(2 * (s.day - {self.skip} - {_EPOCH}) - {days - 1})"
-        above = (
-            f"CAST(2 * CAST({dated} AS BIGINT) - {middle} * CAST({total} AS BIGINT) AS DOUBLE) / 2e0 / {unit}"
-        )
+        above = f"CAST(2 * {dated} - {middle} * {total} AS DOUBLE) / 2e0 / {unit}"
         below = sum((day - (days - 1) / 2) ** 2 for day in range(days))
         return self._unless_empty(rows, f"({above}) / {below}e0" if below else "0e0")
 
@@ -255,14 +253,14 @@ class _Measure:
         rows, day = self._rows(), f"f.{DAY}"
         if self.spec.of is not None:
             day = f"f.{sql.name(self.table.day(self.spec.of))}"
-            rows = rows.and_(self._known(self.spec.of)).and_(Rows(where=(f"{day} IS NOT NULL",)))
+            rows = rows.and_(self._known(self.spec.of)).and_(Rows(where=(sql.is_filled(day),)))
         return self.registry.ref(self._atom(f"{call}({day})", f"{call}({{}})", rows)), rows
 
     def _latest(self) -> str:
         of, table = str(self.spec.of), self.table
         is_number = table.is_number(of) or self.spec.kind == "number"
         value = table.number(of) if is_number else table.words(of)
-        rows = self._rows().and_(self._known(of)).and_(Rows(where=(f"f.{sql.name(value)} IS NOT NULL",)))
+        rows = self._rows().and_(self._known(of)).and_(Rows(where=(sql.is_filled(f"f.{sql.name(value)}"),)))
         found = self.registry.ref(self._atom(f"MAX(f.{DAY})", LATEST, rows, value=value))
         if not is_number and self.spec.times != 1.0:
             raise RecipeError(f'multiplies {of!r}, which is no number; set kind = "number" if it is one.')
@@ -287,11 +285,6 @@ def _times(spec: "MetricSpec", formula: str) -> str:
 
 def _filled(spec: "MetricSpec", formula: str) -> str:
     return f"COALESCE({_times(spec, formula)}, {_number(spec.when_empty)})"
-
-
-def _double(whole: str) -> str:
-    """A whole number as a double, through one that both engines round alike."""
-    return f"CAST(CAST({whole} AS BIGINT) AS DOUBLE)"
 
 
 def running(table: RawTable, *, ago: int = 0) -> Rows:
@@ -343,7 +336,7 @@ def _value_conditions(table: RawTable, column: str, condition: "Condition") -> I
     if condition.one_of is not None:
         yield f"({' OR '.join(_is(table, column, value) for value in condition.one_of)})"
     if condition.not_in is not None:
-        yield f"f.{sql.name(table.words(column))} IS NOT NULL"
+        yield sql.is_filled(f"f.{sql.name(table.words(column))}")
         yield from (f"NOT COALESCE({_is(table, column, value)}, FALSE)" for value in condition.not_in)
     for bound, sign in ((condition.at_least, ">="), (condition.at_most, "<=")):
         if bound is not None:

@@ -32,6 +32,11 @@ def both(conditions: Iterable[str]) -> str:
     return " AND ".join(condition for condition in conditions if condition)
 
 
+def is_filled(value: str) -> str:
+    """Whether a value is there."""
+    return f"{value} IS NOT NULL"
+
+
 def aggregate(call: str, *conditions: str) -> str:
     """An aggregate over the rows that meet all conditions."""
     where = both(conditions)

@@ -35,6 +35,8 @@ class RawTable:
         Type of each column, as the engine tells.
     forms : dict
         Needed forms: staged name to its SQL over the raw table's columns. Filled by the methods.
+    filled : set of str
+        Staged numbers that no row lacks. Set when the rows are checked.
     has_rises : bool
         Whether the days are needed on which an account's recurring value rose. Set by `rises`.
     """
@@ -43,6 +45,7 @@ class RawTable:
     spec: "TableSpec"
     types: Mapping[str, str]
     forms: dict[str, str] = field(default_factory=dict)
+    filled: set[str] = field(default_factory=set)
     has_rises: bool = False
 
     @property

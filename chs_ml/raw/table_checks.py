@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from chs_ml.recipe import OutcomeSpec
 
-FIRST = 5
+NO_DAY = "CAST(NULL AS BIGINT)"
 
 
 @dataclass
@@ -41,6 +41,8 @@ class TableChecks:
         Rows put aside, by table, as read, with a column ``rejected_because``.
     repeated : set of str
         Tables in which an id stands in several rows.
+    rows : dict of str to int
+        How many there are, by table.
     """
 
     tables: Mapping[str, RawTable]
@@ -50,6 +52,7 @@ class TableChecks:
     findings: list[Finding] = field(default_factory=list)
     rejected: dict[str, "pd.DataFrame"] = field(default_factory=dict)
     repeated: set[str] = field(default_factory=set)
+    rows: dict[str, int] = field(default_factory=dict)
 
     def check_rows(self, table: RawTable) -> None:
         """Find rows without account or date, ids that stand there twice, values that are no numbers."""
@@ -63,14 +66,17 @@ class TableChecks:
                 error("no-rows", table.name, f"The raw table {table.name} must have rows; it has none.")
             )
             return
+        table.filled.update(number for number in numbers if int(counts[number]) == n)
+        self.rows[table.name] = n
         link = table.spec.account_from
         column = table.spec.account if link is None else link.on
-        self._unusable(table, column, int(counts["no_account"]), n, code="blank-account", rule="an account")
+        no_account, no_day = n - int(counts["accounts"]), n - int(counts["days"])
+        self._unusable(table, column, no_account, n, code="blank-account", rule="an account")
         if table.time is not None:
             self._unusable(
                 table,
                 table.time,
-                int(counts["no_day"]),
+                no_day,
                 n,
                 code="row-dates",
                 rule="a date such as 2024-01-31",
@@ -92,8 +98,7 @@ class TableChecks:
         cut = 10**7 if self.cut is None else self.cut
         filled = "".join(f", COUNT({sql.name(number)}) AS {sql.name(number)}" for number in numbers)
         select = (
-            f"SELECT COUNT(*) AS n, COUNT(*) FILTER (WHERE {ACCOUNT} IS NULL) AS no_account, "
-            f"COUNT(*) FILTER (WHERE {DAY} IS NULL) AS no_day, "
+            f"SELECT COUNT(*) AS n, COUNT({ACCOUNT}) AS accounts, COUNT({DAY}) AS days, "
             f"COUNT(*) FILTER (WHERE {DAY} > {cut}) AS future{filled} FROM ({staged}) u"
         )
         return self.engine.frame(select).iloc[0]
@@ -194,17 +199,34 @@ class TableChecks:
 
     # --- tables beside each other; they need the facts ---
 
-    def check_accounts(self, table: RawTable) -> None:
-        """Find rows of accounts that the table of accounts, or else of contracts, does not have."""
+    def check_beside(self, table: RawTable) -> None:
+        """Find rows of unknown accounts, and rows dated before or after the account's contracts.
+
+        Most tables have none, which one pass over their rows tells; only others are read again.
+        """
         known = next(
             (one for one in self.tables.values() if one.role == "accounts"), contracts_of(self.tables)
         )
         if known is None or known.name == table.name:
             return
+        is_dated = table.role in ("usage", "active_users") and table.time is not None
+        contracts = contracts_of(self.tables) if is_dated else None
+        early, late = ("FALSE", "FALSE") if contracts is None else _misdated_sql(table, contracts)
+        select = (
+            f"SELECT COUNT(c.known) AS known, COUNT(*) FILTER (WHERE {early}) AS early, "
+            f"COUNT(*) FILTER (WHERE {late}) AS late FROM {sql.name(table.facts)} f "
+            f"JOIN ({_beside_sql(known, contracts)}) c ON c.{ACCOUNT} = f.{ACCOUNT}"
+        )
+        found = self.engine.frame(select).iloc[0]
+        if int(found["known"]) < self.rows[table.name]:
+            self._unknown_accounts(table, known)
+        if contracts is not None and (int(found["early"]) or int(found["late"])):
+            self._contract_dates(table, contracts)
+
+    def _unknown_accounts(self, table: RawTable, known: RawTable) -> None:
         select = (
             f"SELECT f.{ACCOUNT} AS account, COUNT(*) AS n FROM {sql.name(table.facts)} f "
-            f"LEFT JOIN (SELECT DISTINCT {ACCOUNT} FROM {sql.name(known.facts)}) k "
-            f"ON k.{ACCOUNT} = f.{ACCOUNT} WHERE k.{ACCOUNT} IS NULL "
+            f"LEFT JOIN ({_accounts_sql(known)}) k ON k.{ACCOUNT} = f.{ACCOUNT} WHERE k.{ACCOUNT} IS NULL "
             f"GROUP BY f.{ACCOUNT} ORDER BY f.{ACCOUNT}"
         )
         found = self.engine.frame(select)
@@ -216,31 +238,17 @@ class TableChecks:
             )
             self._say(warning("unknown-accounts", table.name, text, count=count))
 
-    def check_contract_dates(self, table: RawTable) -> None:
-        """Find rows dated before the account's contract began, or after its last one ended."""
-        contracts = contracts_of(self.tables)
-        if contracts is None or table.role not in ("usage", "active_users") or table.time is None:
-            return
-        start, end = contracts.day(str(contracts.standard("start"))), contracts.standard("end")
-        last = "CAST(NULL AS BIGINT)"
-        if end is not None:
-            ends = sql.name(contracts.day(end))
-            last = f"CASE WHEN COUNT(*) = COUNT({ends}) THEN MAX({ends}) END"
-        terms = (
-            f"SELECT {ACCOUNT}, MIN({sql.name(start)}) AS starts, {last} AS ends "
-            f"FROM {sql.name(contracts.facts)} GROUP BY {ACCOUNT}"
-        )
-        link = table.spec.account_from
-        linked = link is not None and link.table == contracts.name
-        starts = f"f.{LINKED}" if linked else "k.starts"
+    def _contract_dates(self, table: RawTable, contracts: RawTable) -> None:
+        early, late = _misdated_sql(table, contracts)
         select = (
-            f"SELECT COUNT(*) AS n, COUNT(*) FILTER (WHERE f.{DAY} < {starts}) AS early, "
-            f"COUNT(*) FILTER (WHERE f.{DAY} >= k.ends) AS late, "
-            f"MIN(f.{ACCOUNT}) FILTER (WHERE f.{DAY} < {starts}) AS first_early, "
-            f"MIN(f.{ACCOUNT}) FILTER (WHERE f.{DAY} >= k.ends) AS first_late "
-            f"FROM {sql.name(table.facts)} f JOIN ({terms}) k ON k.{ACCOUNT} = f.{ACCOUNT}"
+            f"SELECT COUNT(*) AS n, COUNT(*) FILTER (WHERE {early}) AS early, "
+            f"COUNT(*) FILTER (WHERE {late}) AS late, "
+            f"MIN(f.{ACCOUNT}) FILTER (WHERE {early}) AS first_early, "
+            f"MIN(f.{ACCOUNT}) FILTER (WHERE {late}) AS first_late "
+            f"FROM {sql.name(table.facts)} f JOIN ({_terms_sql(contracts)}) c ON c.{ACCOUNT} = f.{ACCOUNT}"
         )
         found = self.engine.frame(select).iloc[0]
+        linked = _is_linked(table, contracts)
         whose = "the contract term they belong to" if linked else "their account's first contract term"
         self._misdated(table, found, "early", f"are dated before {whose} started")
         self._misdated(table, found, "late", "are dated after their account's last contract term ended")
@@ -287,6 +295,48 @@ class TableChecks:
                 f"neither train nor judge."
             )
             self._say(warning("outcome-after-the-cut", table.name, text, count=len(found)))
+
+
+def _accounts_sql(known: RawTable) -> str:
+    return f"SELECT DISTINCT {ACCOUNT} FROM {sql.name(known.facts)}"
+
+
+def _terms_sql(contracts: RawTable) -> str:
+    """SELECT: by account the start of its first term, and the end of its last one if all have an end."""
+    start, end = contracts.day(str(contracts.standard("start"))), contracts.standard("end")
+    last = NO_DAY
+    if end is not None:
+        ends = sql.name(contracts.day(end))
+        last = f"CASE WHEN COUNT(*) = COUNT({ends}) THEN MAX({ends}) END"
+    return (
+        f"SELECT {ACCOUNT}, MIN({sql.name(start)}) AS starts, {last} AS ends "
+        f"FROM {sql.name(contracts.facts)} GROUP BY {ACCOUNT}"
+    )
+
+
+def _beside_sql(known: RawTable, contracts: RawTable | None) -> str:
+    """SELECT: by account whether it is known, and its first and last day under contract."""
+    rows = f"SELECT {ACCOUNT}, 1 AS known, {NO_DAY} AS starts, {NO_DAY} AS ends FROM {sql.name(known.facts)}"
+    if contracts is not None:
+        terms = f"SELECT {ACCOUNT}, NULL AS known, starts, ends FROM ({_terms_sql(contracts)}) t"
+        rows = f"{rows} UNION ALL {terms}"
+    return (
+        f"SELECT {ACCOUNT}, MAX(known) AS known, MAX(starts) AS starts, MAX(ends) AS ends "
+        f"FROM ({rows}) q GROUP BY {ACCOUNT}"
+    )
+
+
+def _misdated_sql(table: RawTable, contracts: RawTable) -> tuple[str, str]:
+    """SQL: whether a row is dated before the account's contract began, and after its last one ended.
+
+    A row that names its contract term is held beside the start of that one.
+    """
+    starts = f"f.{LINKED}" if _is_linked(table, contracts) else "c.starts"
+    return f"f.{DAY} < {starts}", f"f.{DAY} >= c.ends"
+
+
+def _is_linked(table: RawTable, contracts: RawTable) -> bool:
+    return table.spec.account_from is not None and table.spec.account_from.table == contracts.name
 
 
 def check_labels(engine: Engine, churned: Mapping[str, str], main: str) -> Iterator[Finding]:
