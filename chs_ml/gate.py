@@ -19,7 +19,7 @@ from chs_ml.dataset import Dataset, build_dataset
 from chs_ml.errors import InputError, NotEnoughData, TableError
 from chs_ml.health_model import HealthModel
 from chs_ml.recipe import GateSpec, Recipe, load_recipe
-from chs_ml.validation import Comparison, Ruling, ValidationReport, Verdict, compare, validate
+from chs_ml.validation import Comparison, Rules, Ruling, ValidationReport, Verdict, compare, validate
 from chs_ml.validation.plain import to_plain
 from chs_ml.validation.suite import HEADLINE
 
@@ -118,6 +118,8 @@ def judge_challenger(
 ) -> GateVerdict:
     """Judge a challenger against the champion.
 
+    The validation of both follows the ``[validation]`` of the challenger's recipe.
+
     Parameters
     ----------
     champion, challenger : HealthModel
@@ -153,8 +155,9 @@ def judge_challenger(
     gained = judge_gain(
         rows.churned, scores[_CHAMPION], scores[_CHALLENGER], account=rows.account.to_numpy(), spec=rule
     )
+    rules = Rules.of(recipe.validation.model_dump())
     reports = {
-        name: _report(model, rows, scores[name])
+        name: _report(model, rows, scores[name], rules)
         for name, model in ((_CHAMPION, champion), (_CHALLENGER, challenger))
     }
     return _verdict(gained, reports, scores, rows, rule)
@@ -256,7 +259,7 @@ def _scores(model: HealthModel, frame: pd.DataFrame) -> dict[str, Any]:
         raise TableError(f"The table must hold the columns of champion and challenger. {error}") from error
 
 
-def _report(model: HealthModel, rows: Dataset, scores: Mapping[str, Any]) -> ValidationReport:
+def _report(model: HealthModel, rows: Dataset, scores: Mapping[str, Any], rules: Rules) -> ValidationReport:
     return validate(
         rows.churned,
         score=scores["health_score"],
@@ -266,7 +269,7 @@ def _report(model: HealthModel, rows: Dataset, scores: Mapping[str, Any]) -> Val
         account=rows.account.to_numpy(),
         segment=None if rows.segment is None else rows.segment.to_numpy(),
         out_of_time=rows.snapshot_date is not None or None,
-        n_bootstrap=200,
+        **rules.of_one,
     )
 
 

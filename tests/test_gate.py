@@ -107,6 +107,17 @@ def test_the_margin_of_the_recipe_decides(
     ).passed
 
 
+def test_the_policy_of_the_challengers_recipe_judges(
+    frame: pd.DataFrame, weak: HealthModel, strong: HealthModel
+) -> None:
+    recipe = {**strong.facts["recipe"], "validation": {"critical_odds_ratio": 5.0}}
+    strict = replace(strong, facts={**strong.facts, "recipe": recipe})
+    assert judge_challenger(weak, strong, frame).newly_failing == ()
+    told = judge_challenger(weak, strict, frame)
+    assert told.newly_failing == ("critical_odds_ratio Critical",)
+    assert told.passed  # the tests of single tiers do not decide
+
+
 def test_a_challenger_that_loses_rows_is_refused(
     frame: pd.DataFrame, weak: HealthModel, strong: HealthModel
 ) -> None:
