@@ -175,6 +175,20 @@ def test_parquet_chunks_have_the_dtypes_of_the_whole(tmp_path: Path, rows: int) 
     assert [str(whole[name].dtype) for name in ("id", "gap", "flag")] == ["int64", "Int64", "boolean"]
 
 
+def test_a_stream_of_parquet_holds_no_more_than_a_few_chunks(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(100_000, 20))
+    table = pd.DataFrame(values, columns=[f"m{i}" for i in range(20)])
+    table.to_parquet(tmp_path / "t.parquet", row_group_size=2_000)
+    size = (tmp_path / "t.parquet").stat().st_size
+    assert size > 16_000_000
+    before, held = pa.total_allocated_bytes(), []
+    for chunk in iter_table(tmp_path / "t.parquet", rows=2_000):
+        held.append(pa.total_allocated_bytes() - before)
+        del chunk
+    assert len(held) == 50
+    assert max(held) < size / 4  # Arrow's own default holds all of it
+
+
 def test_parquet_of_pandas_with_an_index_and_decimals(tmp_path: Path) -> None:
     frame = pd.DataFrame({"m": [Decimal("1.50"), None]}, index=pd.Index(["a", "b"], name="account"))
     frame.to_parquet(tmp_path / "named.parquet")

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 from chs_ml.errors import TableError
 from chs_ml.table.files import check_header, first_line
 
+_STREAMED = {"pre_buffer": False, "buffer_size": 1 << 18}
+"""Arrow would hold all bytes of the file that it has read, or those of a row group, however large it is."""
 _UNREADABLE = (pa.ArrowException, OSError)
 
 
@@ -23,7 +25,7 @@ def batches(source: Path, rows: int) -> Iterator[pa.RecordBatch]:
         Where it is damaged or cut short, or a column name stands there twice.
     """
     try:
-        with pq.ParquetFile(source) as file:
+        with pq.ParquetFile(source, **_STREAMED) as file:
             names = list(file.schema_arrow.names)
             check_header(names, source)
             # an unnamed index that pandas wrote beside the columns is not one of them

@@ -100,9 +100,10 @@ def slope_test(columns: JudgedColumns, found: Calibration, policy: Policy) -> Hy
     verdict = _verdict(p_value, far=far, policy=policy)
     interval = found.slope_interval
     reach = f"calibration slope {found.slope:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+    found_right = "right" if interval.low > 0.0 else "not shown to be wrong, nor to be right"
     words = {
         SILENT: "The slope cannot be estimated" if enough else policy.lacking(least),
-        Verdict.PASS: f"The spread of the probabilities is right: {reach}",
+        Verdict.PASS: f"The spread of the probabilities is {found_right}: {reach}",
         Verdict.WARN: f"The spread of the probabilities is slightly off: {reach}",
         Verdict.FAIL: f"Miscalibrated, too {'extreme' if found.slope < 1 else 'timid'}: {reach}",
     }

@@ -112,6 +112,20 @@ def test_miscalibration_is_named(book: Book) -> None:
     assert "too timid" in timid.test("calibration_slope").sentence
 
 
+def test_a_slope_that_might_be_anything_is_not_called_right() -> None:
+    rng = np.random.default_rng(0)
+    probability = rng.normal(0.2, 0.01, 300).clip(0.15, 0.25)
+    report = validate(
+        (rng.random(300) < 0.2).astype(int), score=100 * (1 - probability), probability=probability,
+        n_bootstrap=60,
+    )  # fmt: skip
+    slope = report.test("calibration_slope")
+    assert slope.interval.low < 0.0
+    assert slope.interval.high > 1.0
+    assert slope.verdict is Verdict.PASS
+    assert "not shown to be wrong, nor to be right" in slope.sentence
+
+
 def test_a_score_that_is_a_risk_is_named(book: Book) -> None:
     test = validate(book.churned, score=100 - book.score, n_bootstrap=60).test("ranks")
     assert test.verdict is Verdict.FAIL
