@@ -455,13 +455,14 @@ def test_a_terminal_without_our_signs_is_no_error(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupt_is_130_without_a_traceback(folder: Path) -> None:
-    command = [Path(sys.executable).with_name("chs-ml"), "demo", "--out", folder / "demo"]
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_130_without_a_traceback(folder: Path, sent: signal.Signals) -> None:
+    command = [Path(sys.executable).with_name("chs-ml"), "demo", "--out", folder / f"demo{sent}"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
-        while not (folder / "demo" / "raw_recipe.toml").exists():
+        while not (folder / f"demo{sent}" / "raw_recipe.toml").exists():
             assert running.poll() is None
             time.sleep(0.05)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(sent)
         _, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert said == "Error: Interrupted.\n"

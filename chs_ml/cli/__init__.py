@@ -5,6 +5,7 @@ with one message on stderr; 130 interrupted. Results go to stdout, and with ``--
 progress and remarks go to stderr.
 """
 
+import signal
 import sys
 
 import typer
@@ -67,6 +68,8 @@ def _root(version: bool = typer.Option(False, "--version", help="Show the versio
 
 def main() -> None:
     """Run the command line."""
+    # a service manager's stop cleans up as Ctrl-C does: temporary tables and half-written files go
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         # a minus sign or an accent must not end a run on a terminal that knows neither
         reconfigure = getattr(stream, "reconfigure", None)

@@ -96,6 +96,10 @@ class DuckDBEngine:
             return self._connection.execute(statement)
         except self._error as error:
             raise TableError(f"A raw table cannot be used: {str(error).splitlines()[0][:300]}") from error
+        except RuntimeError as error:
+            if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
+                raise KeyboardInterrupt from error
+            raise
 
 
 def _type_of(declared: str) -> str:
