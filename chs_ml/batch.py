@@ -12,6 +12,7 @@ import pandas as pd
 
 from chs_ml.errors import InputError, first_few
 from chs_ml.explanation import score_and_explain
+from chs_ml.files import remove_parts
 from chs_ml.health_model import HealthModel
 from chs_ml.ordered import in_order
 from chs_ml.outcome import plain_text
@@ -104,6 +105,7 @@ def score_file(
     """
     wanted = Reasons.of(model, reasons, below=below)
     tally, held = PortfolioTally(model.tiers, model.carried), []
+    remove_parts(Path(target))
     with TableWriter(target) as writer:
         done = 0
         for frame, scores in scored_chunks(model, iter_table(source, rows=rows), wanted):

@@ -9,6 +9,7 @@ import pytest
 from chs_ml.batch import score_file
 from chs_ml.errors import InputError, TableError
 from chs_ml.explanation import explain
+from chs_ml.files import part_of
 from chs_ml.health_model import HealthModel
 from chs_ml.table import iter_table, read_table, write_table
 from tests.small_model import customers, small_model
@@ -146,6 +147,14 @@ def test_what_cannot_be_scored_leaves_no_file(model: HealthModel, tmp_path: Path
     with pytest.raises(InputError, match="must not be negative"):
         score_file(model, tmp_path / "in.csv", tmp_path / "out.csv", reasons=-1)
     assert {path.name for path in tmp_path.iterdir()} == {"in.csv"}
+
+
+def test_what_a_killed_run_was_writing_is_removed(model: HealthModel, tmp_path: Path) -> None:
+    write_table(customers().head(5), tmp_path / "in.csv")
+    left = part_of(tmp_path / "out.csv")
+    left.write_text("account_id,health_sc")
+    score_file(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 
 def test_reasons_only_below_a_tier(model: HealthModel, tmp_path: Path) -> None:
