@@ -313,10 +313,8 @@ def main() -> int:
             results.append(result)
             if not asked.json:
                 mark = "ok  " if result.holds else "FAIL"
-                print(
-                    f"{mark} {result.what}: {result.found:.4f} ± {result.error:.4f} ({result.asked})",
-                    flush=True,
-                )
+                error = "" if np.isnan(result.error) else f" ± {result.error:.4f}"
+                print(f"{mark} {result.what}: {result.found:.4f}{error} ({result.asked})", flush=True)
     if asked.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
     return int(not all(result.holds for result in results))
