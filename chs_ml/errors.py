@@ -62,7 +62,7 @@ def first_few(values: Iterable[object], *, limit: int = 5) -> str:
     """
     items = list(values)
     shown = ", ".join(repr(item) for item in items[:limit])
-    return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
+    return shown if len(items) <= limit else f"{shown} and {len(items) - limit:,} more"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

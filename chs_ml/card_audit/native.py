@@ -19,23 +19,20 @@ Array = NDArray[np.float64]
 
 def calibrate_card(rows: CardRows, *, folds: int = 5, random_state: int = 0) -> BlendFit:
     """Fit the churn probability of a card's score: one logistic regression on minus its points."""
-    numbers = _folds(rows, folds, random_state)
+    numbers = few_folds(rows.account, rows.churned, most=folds, random_state=random_state)
     return fit_blend(-rows.score, None, rows.churned, accounts=rows.account, folds=numbers)
 
 
 def crossed_probability(rows: CardRows, *, folds: int = 5, random_state: int = 0) -> Array:
     """Churn probability of each row, of shape (n,), by a calibration that did not see its account."""
     health, free = rows.score[:, None] / 100.0, Penalty(np.ones(1), 0.0)
-    numbers, margin = _folds(rows, folds, random_state), np.empty(len(rows.churned))
+    numbers = few_folds(rows.account, rows.churned, most=folds, random_state=random_state)
+    margin = np.empty(len(rows.churned))
     for fold in np.unique(numbers):
         here = numbers == fold
         others = (~here).astype(np.float64)
         margin[here] = fit_weights(health, rows.churned, penalty=free, row_weight=others).margin(health[here])
     return churn_probability(margin)
-
-
-def _folds(rows: CardRows, folds: int, random_state: int) -> NDArray[np.intp]:
-    return few_folds(rows.account, rows.churned, most=folds, random_state=random_state)
 
 
 def native_model(

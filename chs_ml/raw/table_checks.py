@@ -73,20 +73,15 @@ class TableChecks:
         no_account, no_day = n - int(counts["accounts"]), n - int(counts["days"])
         self._unusable(table, column, no_account, n, code="blank-account", rule="an account")
         if table.time is not None:
-            self._unusable(
-                table,
-                table.time,
-                no_day,
-                n,
-                code="row-dates",
-                rule="a date such as 2024-01-31",
-            )
+            whose = self._whose(staged, f"{DAY} IS NULL") if no_day else ""
+            rule = "a date such as 2024-01-31"
+            self._unusable(table, table.time, no_day, n, code="row-dates", rule=rule, whose=whose)
         self._ids(table, n)
         self._numbers(table, staged, numbers, n)
         if self.cut is not None and table.time is not None and int(counts["future"]):
             text = (
                 f"{table.name}.{table.time}: {int(counts['future']):,} of {n:,} rows are dated after the "
-                f"data cut; they are not used."
+                f"data cut{self._whose(staged, f'{DAY} > {self.cut}')}; they are not used."
             )
             self._say(warning("after-the-cut", table.name, text, count=int(counts["future"])))
         self._reject(table, whole=whole)
@@ -103,7 +98,18 @@ class TableChecks:
         )
         return self.engine.frame(select).iloc[0]
 
-    def _unusable(self, table: RawTable, column: str, count: int, n: int, *, code: str, rule: str) -> None:
+    def _whose(self, rows: str, condition: str) -> str:
+        """The first accounts of the rows of a SELECT that meet a condition, in brackets."""
+        select = (
+            f"SELECT DISTINCT {ACCOUNT} AS account FROM ({rows}) u "
+            f"WHERE {condition} AND {ACCOUNT} IS NOT NULL ORDER BY account"
+        )
+        found = self.engine.frame(select)["account"]
+        return f" (accounts {first_few(map(str, found))})" if len(found) else ""
+
+    def _unusable(
+        self, table: RawTable, column: str, count: int, n: int, *, code: str, rule: str, whose: str = ""
+    ) -> None:
         if not count:
             return
         make = error if self.on_invalid == "raise" else warning
@@ -112,7 +118,9 @@ class TableChecks:
             if self.on_invalid == "raise"
             else "They are put aside."
         )
-        text = f"{table.name}.{column}: every row must have {rule}; {count:,} of {n:,} have none. {hint}"
+        text = (
+            f"{table.name}.{column}: every row must have {rule}; {count:,} of {n:,} have none{whose}. {hint}"
+        )
         self._say(make(code, table.name, text, count=count))
 
     def _ids(self, table: RawTable, n: int) -> None:
@@ -267,12 +275,12 @@ class TableChecks:
         """Find rows in which something is filled in before the row itself is known."""
         for date_column in table.spec.later:
             key = sql.name(table.known(date_column))
-            select = f"SELECT COUNT(*) AS n FROM {sql.name(table.facts)} f WHERE f.{key} < f.{DAY}"
-            count = int(self.engine.frame(select)["n"].iloc[0])
+            early, facts = f"{key} < {DAY}", sql.name(table.facts)
+            count = int(self.engine.frame(f"SELECT COUNT(*) AS n FROM {facts} WHERE {early}")["n"].iloc[0])
             if count:
                 text = (
                     f"{table.name}.{date_column}: {count:,} rows have a date before {table.time}, when the "
-                    f"row became known."
+                    f"row became known{self._whose(f'SELECT * FROM {facts}', early)}."
                 )
                 self._say(warning("filled-in-before", table.name, text, count=count))
 

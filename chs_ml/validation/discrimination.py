@@ -12,7 +12,7 @@ from chs_ml.validation.intervals import (
     percentile_interval,
 )
 from chs_ml.validation.ranking import entropy
-from chs_ml.validation.result import NAN, Array, Codes, Interval, Statistic
+from chs_ml.validation.result import Array, Codes, Interval, Statistic
 
 
 @dataclass(frozen=True)
@@ -200,8 +200,3 @@ def _sentence(name: str, value: float, reference: float) -> str:
         "brier_removed": f"The probabilities remove {value:.1%} of the base rate's Brier score.",
     }
     return words[name]
-
-
-def statistic_named(statistics: tuple[Statistic, ...], name: str) -> float:
-    """Value of the statistic of that name, NaN where there is none."""
-    return next((s.value for s in statistics if s.name == name), NAN)

@@ -29,13 +29,6 @@ def clopper_pearson_upper(events: float, n: float, *, confidence: float = 0.95) 
     return float(betaincinv(events + 1.0, n - events, confidence))
 
 
-def clopper_pearson_lower(events: float, n: float, *, confidence: float = 0.95) -> float:
-    """Exact one-sided lower bound of a rate (Clopper & Pearson 1934)."""
-    if n <= 0 or events <= 0:
-        return 0.0
-    return float(betaincinv(events, n - events + 1.0, 1.0 - confidence))
-
-
 @dataclass(frozen=True)
 class Rate:
     """A churn rate that knows how much data it stands on.

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from chs_ml.validation.calibration import mean_interval
 from chs_ml.validation.result import Array, Codes, Interval
@@ -64,12 +63,3 @@ def _benefit(churned: Array, probability: Array, account: Codes, at: float, *, l
         interval=mean_interval(each * act, account, level=level),
         act_on_all=float(each.mean()),
     )
-
-
-def net_benefit_frame(curve: Sequence[NetBenefit]) -> pd.DataFrame:
-    """One row per threshold."""
-    return pd.DataFrame([
-        {"threshold": b.threshold, "acted": b.acted, "benefit": b.benefit, "low": b.interval.low,
-         "high": b.interval.high, "act_on_all": b.act_on_all}
-        for b in curve
-    ])  # fmt: skip

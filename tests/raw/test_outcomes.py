@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from chs_ml.dataset import build_dataset, check_dataset
-from chs_ml.errors import TableError
+from chs_ml.errors import TableError, first_few
 from chs_ml.raw import SnapshotTable, build_snapshots
 from chs_ml.recipe import load_recipe
 
@@ -219,6 +219,24 @@ def test_the_snapshot_table_goes_through_the_same_door(
     pd.testing.assert_frame_equal(again.frame, dataset.frame)
 
 
+def test_strange_days_are_counted_with_the_first_accounts(
+    tmp_path: Path, make_company: Any, make_recipe: Any
+) -> None:
+    tables = make_company(3)
+    tables["surveys"]["answered"] = pd.NaT
+    tables["surveys"].loc[[4, 9], "answered"] = tables["surveys"].loc[[4, 9], "sent"] - pd.Timedelta(days=1)
+    content = make_recipe(tables, tmp_path)
+    told = {(f.code, f.subject): f for f in build_snapshots(load_recipe(content)).findings}
+    rows = tables["surveys"]["account_id"]
+    early = ", ".join(repr(str(account)) for account in sorted(set(rows[[4, 9]])))
+    assert told["filled-in-before", "surveys"].count == 2
+    assert f"(accounts {early})." in told["filled-in-before", "surveys"].message
+    late = tables["usage"][tables["usage"]["at"] >= "2024-01-01"]
+    finding = told["after-the-cut", "usage"]
+    assert finding.count == len(late) > 0
+    assert f"cut (accounts {first_few(map(str, sorted(set(late['account_id']))))})" in finding.message
+
+
 def test_two_rows_of_one_id_are_an_error_until_they_are_rejected(
     tmp_path: Path, make_company: Any, make_recipe: Any
 ) -> None:
@@ -226,13 +244,14 @@ def test_two_rows_of_one_id_are_an_error_until_they_are_rejected(
     first = tables["accounts"].iloc[[0]]
     tables["accounts"] = pd.concat([tables["accounts"], first.assign(plan="zz")])
     tables["usage"].loc[[0, 1], "at"] = pd.NaT
+    dateless = sorted(set(tables["usage"].loc[[0, 1], "account_id"]))
     content = make_recipe(tables, tmp_path)
     with pytest.raises(TableError, match="for 2 reasons") as caught:
         build_dataset(load_recipe(content))
     assert "accounts: each account_id must stand in one row; 1 stand in several: '1'." in str(caught.value)
-    assert "usage.at: every row must have a date such as 2024-01-31; 2 of 1,000 have none." in str(
-        caught.value
-    )
+    whose = ", ".join(repr(str(account)) for account in dateless)
+    told = "usage.at: every row must have a date such as 2024-01-31; 2 of 1,000 have none"
+    assert f"{told} (accounts {whose})." in str(caught.value)
     content["snapshots"]["on_invalid"] = "reject"
     table = build_snapshots(load_recipe(content))
     assert {name: len(rows) for name, rows in table.rejected.items()} == {"accounts": 1, "usage": 2}

@@ -7,7 +7,7 @@ from scipy.stats import norm
 from chs_ml.errors import RecipeError
 from chs_ml.validation.bootstrap import Resampling
 from chs_ml.validation.capacity import value_at_capacity, value_at_risk
-from chs_ml.validation.net_benefit import net_benefit_curve, net_benefit_frame
+from chs_ml.validation.net_benefit import net_benefit_curve
 from tests.validation.conftest import Book
 
 FEW = Resampling(replicates=5)
@@ -65,4 +65,3 @@ def test_net_benefit_is_its_definition(book: Book) -> None:
         assert point.act_on_all == pytest.approx(base - (1 - base) * price)
         assert point.interval.holds(point.benefit)
     assert all(p.benefit >= max(0.0, p.act_on_all) - 0.002 for p in curve)
-    assert list(net_benefit_frame(curve)["threshold"]) == [p.threshold for p in curve]
